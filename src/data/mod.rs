@@ -1,0 +1,22 @@
+//! Rows, schemas, readers, writers, and the quarantine of bad rows.
+//!
+//! Purpose: turn an untrusted file into rows with an identity, and never lose one: every record of the file is
+//! either a readable row or quarantined with its raw text and the reason.
+//! Constraints: row text is never kept in memory, it is read again by position when looked at; no file is
+//! memory-mapped; sizes are checked before allocation; nothing here panics on any input.
+
+mod dataset;
+mod error;
+mod finding;
+mod format;
+mod row;
+mod schema;
+mod writer;
+
+pub use dataset::{Dataset, OpenOptions, Stats};
+pub use error::DataError;
+pub use finding::{Finding, FindingKind, Quarantined, Severity};
+pub use format::{Compression, Container, Format};
+pub use row::{ContentHash, Row, RowId, Speaker, Turn};
+pub use schema::{FieldRole, Mapping, Schema};
+pub use writer::{WeightedRow, write_rows};

@@ -1,0 +1,21 @@
+//! The saved project and the main job: open sets, embed, solve, select, export, verify.
+//!
+//! Purpose: one pipeline that the window, the command line, tests and benches call alike.
+//! Constraints: an export is written atomically; a decision is on disk before the call that made it returns;
+//! equal input, settings and engine give equal bytes, but for the manifest's `run` object.
+
+mod error;
+mod export;
+mod journal;
+mod pipeline;
+mod plan;
+mod store;
+mod verify;
+
+pub use error::ProjectError;
+pub use export::{Export, ExportReport, export};
+pub use journal::Journal;
+pub use pipeline::{Purified, Sets, Timing, purify};
+pub use plan::{ExportContext, Plan};
+pub use store::{Project, ProjectStore};
+pub use verify::{VerifyReport, verify};

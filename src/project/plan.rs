@@ -1,0 +1,36 @@
+//! Everything that decides a purification, as one serialisable value.
+
+use std::path::PathBuf;
+
+use crate::data::Mapping;
+use crate::embedding::{EncoderChoice, Views};
+use crate::selection::SelectionSettings;
+use crate::transport::Settings;
+
+/// What the user asked for. It is saved with the project and written into the manifest.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub custom: PathBuf,
+    pub safe: Vec<PathBuf>,
+    pub harmful: Vec<PathBuf>,
+    /// Corrects the detected schema of the custom set.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
+    pub encoder: EncoderChoice,
+    #[serde(default)]
+    pub views: Option<Views>,
+    #[serde(default)]
+    pub settings: Settings,
+    #[serde(default)]
+    pub selection: SelectionSettings,
+}
+
+/// What else an export needs to know; none of it changes the data files.
+#[derive(Debug, Clone, Default)]
+pub struct ExportContext {
+    /// Licences the user gave for the custom data, as SPDX names or free text.
+    pub licences: Vec<String>,
+    /// The sampled command line or "window".
+    pub origin: String,
+}

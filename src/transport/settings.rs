@@ -1,0 +1,87 @@
+//! The knobs of a solve, raw and checked.
+
+use super::TransportError;
+
+/// How the weights are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SolverKind {
+    /// Alternates one Sinkhorn iteration with a damped Gibbs update of the weights (ours, the default).
+    Scaling,
+    /// Gradient descent on w = softmax(θ) with nested Sinkhorn (paper-style reference).
+    Adam,
+    /// Potentials at uniform weights after ten iterations. A preview, and often the better ranking.
+    OneShot,
+}
+
+/// How strongly the weights are held near uniform.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Regularisation {
+    /// τ found by bisection so that ESS/n meets this share, in (0, 1).
+    EffectiveShare(f64),
+    /// τ given, in the unit of the cost.
+    Tau(f64),
+}
+
+/// Raw settings with the safe defaults of the method; every field can come from a file.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub solver: SolverKind,
+    /// λ in [0, 1]: 0 only pulls, 1 only pushes (0.7; the paper 0.5).
+    pub lambda: f64,
+    /// ρ: ε as a multiple of each reference's median cost, in [0.005, 10] (0.1).
+    pub epsilon: f64,
+    pub regularisation: Regularisation,
+    /// Damping α of the weight update, in (0, 1] (0.5).
+    pub alpha: f64,
+    /// Outer steps at most (300).
+    pub max_steps: usize,
+    pub seed: u64,
+    /// Worker threads; 0 takes all cores. Does not change the result.
+    pub threads: usize,
+    /// Bytes a kept kernel may take (2 GiB); past it, tiles are recomputed.
+    pub memory_budget: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            solver: SolverKind::Scaling,
+            lambda: 0.7,
+            epsilon: 0.1,
+            regularisation: Regularisation::EffectiveShare(0.7),
+            alpha: 0.5,
+            max_steps: 300,
+            seed: 0,
+            threads: 0,
+            memory_budget: 2 << 30,
+        }
+    }
+}
+
+impl Settings {
+    /// The paper's λ; the rest as by default (the paper publishes neither ε nor iteration counts).
+    pub fn paper() -> Self {
+        Self { lambda: 0.5, ..Self::default() }
+    }
+
+    /// Checks every range.
+    pub fn checked(self) -> Result<CheckedSettings, TransportError> {
+        todo!()
+    }
+}
+
+/// Settings whose every field is in range. Compute code takes only these.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(transparent)]
+pub struct CheckedSettings(Settings);
+
+impl std::ops::Deref for CheckedSettings {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.0
+    }
+}

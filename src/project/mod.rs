@@ -4,16 +4,20 @@
 //! Constraints: an export is written atomically; a decision is on disk before the call that made it returns;
 //! equal input, settings and engine give equal bytes, but for the manifest's `run` object.
 
+mod demo;
 mod error;
 mod export;
+mod folders;
 mod journal;
 mod pipeline;
 mod plan;
 mod store;
 mod verify;
 
+pub use demo::Demo;
 pub use error::ProjectError;
 pub use export::{Export, ExportReport, export};
+pub use folders::Folders;
 pub use journal::Journal;
 pub use pipeline::{Purified, Sets, Timing, purify};
 pub use plan::{ExportContext, Plan};

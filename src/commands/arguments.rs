@@ -1,0 +1,224 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::data::FieldRole;
+use crate::embedding::{EncoderChoice, Views};
+use crate::selection::{Keep, RankBy, WeightMode};
+use crate::transport::SolverKind;
+
+/// Make fine-tuning data safe before it reaches a model.
+///
+/// Without a command the window opens. Nothing here uses the network.
+#[derive(Debug, Parser)]
+#[command(name = "dipole", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// Files to open in the window: the custom set, then the safe, then the harmful reference
+    pub files: Vec<PathBuf>,
+    /// Print one JSON object for machines instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Log more to standard error (repeat for more)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open the window on the sample data and purify it; without a display, do it here and print the result
+    Demo(Demo),
+    /// Say what is in a file: schema, counts, findings, quarantine, duplicates
+    Inspect(Inspect),
+    /// Learn a weight for every row, keep the best, and export
+    Purify(Box<Purify>),
+    /// Compare an export's ranking and cut with labels
+    Evaluate(Evaluate),
+    /// Check every file of an export against its manifest
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where to write the export when there is no display
+    #[arg(long, value_name = "DIR", default_value = "dipole-demo")]
+    pub out: PathBuf,
+    /// Do not open a window even if there is a display
+    #[arg(long)]
+    pub headless: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Which field plays which role, for example question=prompt (repeat)
+    #[arg(long, value_name = "FIELD=ROLE", value_parser = field_role)]
+    pub map: Vec<(String, FieldRole)>,
+    /// Skip near-duplicates and languages, which read every text once more
+    #[arg(long)]
+    pub fast: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Purify {
+    /// The data set to purify
+    #[arg(long, value_name = "FILE")]
+    pub custom: PathBuf,
+    /// Trusted reference rows that look like the task (repeat for several files)
+    #[arg(long, value_name = "FILE", required = true)]
+    pub safe: Vec<PathBuf>,
+    /// Harmful reference rows (repeat for several files)
+    #[arg(long, value_name = "FILE", required = true)]
+    pub harmful: Vec<PathBuf>,
+    /// The export folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// lexical, a Hugging Face directory of a BERT-family model, or a .npy/.safetensors file (three: custom,safe,harmful)
+    #[arg(long, default_value = "lexical")]
+    pub encoder: EncoderChoice,
+    /// What is embedded of each row [default: row+response for sentence encoders, row for lexical]
+    #[arg(long, value_name = "row|row+response")]
+    pub views: Option<Views>,
+    #[arg(long, value_enum)]
+    pub solver: Option<Solver>,
+    /// Pull 0 … push 1
+    #[arg(long)]
+    pub lambda: Option<f64>,
+    /// Blur of the transport, as a multiple of each reference's median cost
+    #[arg(long)]
+    pub epsilon: Option<f64>,
+    /// Share of rows that the weights effectively count [default: 0.7]
+    #[arg(long, value_name = "SHARE", conflicts_with = "tau")]
+    pub effective_share: Option<f64>,
+    /// Strength of the hold on uniform weights, in the unit of the cost
+    #[arg(long)]
+    pub tau: Option<f64>,
+    /// paper: λ 0.5 and its export weights (the paper publishes no ε)
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// How many rows to keep: 0.8, 80% or 4000
+    #[arg(long, default_value = "0.8")]
+    pub keep: Keep,
+    /// uniform, paper, proportional or tempered:T [default: proportional]
+    #[arg(long)]
+    pub weights: Option<WeightMode>,
+    /// What the cut is made by
+    #[arg(long, value_name = "score|weight")]
+    pub rank: Option<RankBy>,
+    /// Which field of the custom set plays which role, for example question=prompt (repeat)
+    #[arg(long, value_name = "FIELD=ROLE", value_parser = field_role)]
+    pub map: Vec<(String, FieldRole)>,
+    /// A reviewer's decisions to apply (journal, JSONL or CSV with row and decision)
+    #[arg(long, value_name = "FILE")]
+    pub decisions: Option<PathBuf>,
+    /// Worker threads; 0 takes all cores. It does not change the result
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Folder of the vector cache [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    #[arg(long, value_enum, default_value = "auto")]
+    pub engine: EngineChoice,
+    /// Bytes the kept kernel may take, for example 2GiB
+    #[arg(long, value_name = "SIZE", value_parser = byte_size)]
+    pub memory: Option<u64>,
+    /// Licence of the custom data, for the record (repeat)
+    #[arg(long, value_name = "NAME")]
+    pub licence: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Solver {
+    Scaling,
+    Adam,
+    OneShot,
+}
+
+impl From<Solver> for SolverKind {
+    fn from(solver: Solver) -> Self {
+        match solver {
+            Solver::Scaling => Self::Scaling,
+            Solver::Adam => Self::Adam,
+            Solver::OneShot => Self::OneShot,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    Paper,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    Auto,
+    Cpu,
+}
+
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// weights.csv of an export
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// CSV with the columns index (0-based row) and _label; harmful is the positive
+    #[arg(long, value_name = "FILE")]
+    pub labels: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+fn field_role(text: &str) -> Result<(String, FieldRole), String> {
+    let (field, role) = text.rsplit_once('=').ok_or("write it as FIELD=ROLE")?;
+    if field.is_empty() {
+        return Err("the field's name is empty".to_owned());
+    }
+    Ok((field.to_owned(), role.parse().map_err(|error| format!("{error}"))?))
+}
+
+fn byte_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1_u64 << 30,
+        _ => return Err("the unit must be KiB, MiB or GiB".to_owned()),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| "it must be a number with an optional unit, such as 2GiB")?;
+    let bytes = number * unit as f64;
+    if bytes.is_finite() && bytes >= 1.0 { Ok(bytes as u64) } else { Err("it must be more than zero".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_read_with_and_without_units() {
+        assert_eq!(byte_size("2GiB"), Ok(2 << 30));
+        assert_eq!(byte_size("512m"), Ok(512 << 20));
+        assert_eq!(byte_size("100"), Ok(100));
+        assert!(byte_size("2 parsecs").is_err());
+        assert!(byte_size("0").is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! `dipole inspect`: what is in a file.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::arguments::Inspect;
+use super::terminal::{Terminal, thousands};
+use crate::data::analysis::{Analysis, AnalysisSettings, analyse};
+use crate::data::{Dataset, Mapping, OpenOptions};
+
+pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let mut reports = Vec::new();
+    let mut text = String::new();
+    let mut usable = true;
+    for path in &arguments.files {
+        match inspect(path, arguments, terminal) {
+            Ok(report) => {
+                usable &= report.dataset.len() > 0;
+                report.write(&mut text)?;
+                reports.push(report.json());
+            }
+            Err(error) => {
+                usable = false;
+                writeln!(text, "✗ {error:#}\n")?;
+                reports.push(json!({ "path": path, "error": format!("{error:#}") }));
+            }
+        }
+    }
+    terminal.result(&json!({ "files": reports }), &text)?;
+    Ok(if usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Report {
+    dataset: Dataset,
+    unusable: Option<String>,
+    analysis: Option<Analysis>,
+}
+
+fn inspect(path: &Path, arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<Report> {
+    let mut options = OpenOptions::default();
+    if !arguments.map.is_empty() {
+        let detected = Dataset::detect(path, &options, terminal)?;
+        options.mapping = Some(Mapping::with_overrides(detected.as_ref(), &arguments.map)?);
+    }
+    let dataset = Dataset::begin(path, &options)?;
+    // A file without a usable row still has findings and a quarantine worth showing.
+    let unusable = match dataset.index(terminal) {
+        Ok(()) => None,
+        Err(crate::data::DataError::Cancelled(cancelled)) => return Err(cancelled.into()),
+        Err(error) => Some(error.to_string()),
+    };
+    let analysis = if arguments.fast || unusable.is_some() {
+        None
+    } else {
+        Some(analyse(&dataset, &AnalysisSettings::default(), terminal)?)
+    };
+    Ok(Report { dataset, unusable, analysis })
+}
+
+impl Report {
+    fn json(&self) -> serde_json::Value {
+        let dataset = &self.dataset;
+        json!({
+            "path": dataset.path(),
+            "bytes": dataset.file_bytes(),
+            "format": dataset.format(),
+            "mapping": dataset.mapping(),
+            "counts": dataset.stats(),
+            "findings": dataset.findings(),
+            "quarantine": dataset.quarantine(),
+            "analysis": self.analysis,
+            "error": self.unusable,
+        })
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let dataset = &self.dataset;
+        let stats = dataset.stats();
+        writeln!(text, "{}", dataset.path().display())?;
+        writeln!(text, "  {}, {} bytes", dataset.format(), thousands(dataset.file_bytes()))?;
+        let mapping = dataset.mapping();
+        let fields: Vec<_> = mapping.fields.iter().map(|(field, role)| format!("{field}={role}")).collect();
+        writeln!(text, "  schema {}: {}", mapping.schema, fields.join(", "))?;
+        writeln!(
+            text,
+            "  {} records = {} rows + {} quarantined",
+            thousands(stats.records),
+            thousands(stats.rows),
+            thousands(stats.quarantined)
+        )?;
+        writeln!(text, "  {} tokens (estimated), {} characters", thousands(stats.tokens), thousands(stats.chars))?;
+        writeln!(text, "  {} exact duplicates", thousands(stats.exact_duplicates))?;
+        if let Some(analysis) = &self.analysis {
+            analysis.summarise(text)?;
+        }
+        for finding in dataset.findings() {
+            let field = finding.field.as_deref().map(|field| format!(" in {field}")).unwrap_or_default();
+            let rows: Vec<_> = finding.rows.iter().map(u64::to_string).collect();
+            let more = if finding.count > finding.rows.len() as u64 { ", …" } else { "" };
+            let places = if rows.is_empty() { String::new() } else { format!(" (rows {}{more})", rows.join(", ")) };
+            writeln!(text, "  {}{field}: {} × {}{places}", finding.severity, thousands(finding.count), finding.message)?;
+        }
+        for record in dataset.quarantine().iter().take(10) {
+            let field = record.field.as_deref().map(|field| format!(", field {field}")).unwrap_or_default();
+            writeln!(text, "  quarantined row {} (line {}{field}): {}", record.row, record.line, record.reason)?;
+        }
+        if stats.quarantined > 10 {
+            writeln!(text, "  … and {} more in quarantine (--json lists all)", thousands(stats.quarantined - 10))?;
+        }
+        if let Some(unusable) = &self.unusable {
+            writeln!(text, "  ✗ {unusable}")?;
+        }
+        writeln!(text)
+    }
+}

@@ -1,0 +1,169 @@
+//! `dipole purify`: the main job without a window.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::arguments::{Preset, Purify};
+use super::terminal::{Terminal, thousands};
+use crate::data::{Dataset, Mapping, OpenOptions};
+use crate::project::{self, Export, ExportContext, ExportReport, Folders, Plan, Purified, Sets};
+use crate::selection::{Decisions, Selection, SelectionSettings, WeightMode};
+use crate::transport::{CpuEngine, Regularisation, Settings};
+
+pub fn run(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let plan = plan(arguments, terminal)?;
+    let decisions = match &arguments.decisions {
+        Some(path) => Decisions::read(path)?,
+        None => Decisions::default(),
+    };
+    let cache = arguments.cache.clone().or_else(|| Folders::of_user().cache);
+    let context = ExportContext { licences: arguments.licence.clone(), origin: "dipole purify".to_owned() };
+    let done = purify(&plan, &decisions, &context, cache, &arguments.out, terminal)?;
+    terminal.result(&done.json(), &done.text()?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A finished purification and its export.
+pub struct Done {
+    pub purified: Purified,
+    pub selection: Selection,
+    pub report: ExportReport,
+}
+
+/// Opens, embeds, solves, selects and exports.
+pub fn purify(
+    plan: &Plan,
+    decisions: &Decisions,
+    context: &ExportContext,
+    cache: Option<std::path::PathBuf>,
+    out: &std::path::Path,
+    terminal: &Terminal,
+) -> anyhow::Result<Done> {
+    let sets = Sets::open(plan, terminal)?;
+    let purified = project::purify(&sets, plan, &CpuEngine::default(), cache, terminal)?;
+    let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
+    let ids: Vec<_> = (0..sets.custom.len()).filter_map(|index| sets.custom.id(index)).collect();
+    let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &ids, decisions)?;
+    let export = Export { sets: &sets, plan, purified: &purified, selection: &selection, decisions, context };
+    let report = project::export(out, &export, terminal).with_context(|| "the export was not written")?;
+    Ok(Done { purified, selection, report })
+}
+
+impl Done {
+    pub fn json(&self) -> serde_json::Value {
+        let outcome = &self.purified.outcome;
+        json!({
+            "export": self.report,
+            "selection": {
+                "kept": self.selection.kept,
+                "kept_by_hand": self.selection.kept_by_hand,
+                "dropped_by_hand": self.selection.dropped_by_hand,
+                "cut": self.selection.cut,
+            },
+            "solve": {
+                "engine": outcome.engine,
+                "kernel": outcome.kernel,
+                "stop": outcome.stop,
+                "iterations": outcome.iterations,
+                "residual": outcome.residual,
+                "objective": outcome.objective,
+                "effective_rows": outcome.effective_rows,
+                "divergence": outcome.divergence,
+                "warnings": outcome.warnings,
+            },
+            "seconds": self.purified.timing,
+            "vectors": { "computed": self.purified.computed, "cached": self.purified.cached },
+        })
+    }
+
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let (outcome, report) = (&self.purified.outcome, &self.report);
+        let mut text = String::new();
+        let rows = outcome.weights.len();
+        writeln!(text, "kept          {:>9}   {}", thousands(report.kept), report.purified_file)?;
+        writeln!(text, "removed       {:>9}   removed.jsonl", thousands(report.removed))?;
+        writeln!(text, "quarantined   {:>9}   quarantine.jsonl", thousands(report.quarantined))?;
+        let by_hand = self.selection.kept_by_hand + self.selection.dropped_by_hand;
+        if by_hand > 0 {
+            writeln!(text, "by hand       {:>9}", thousands(by_hand as u64))?;
+        }
+        writeln!(
+            text,
+            "weights count like {} of {} rows; {} after {} steps, residual {:.1e}",
+            thousands(outcome.effective_rows.round() as u64),
+            thousands(rows as u64),
+            stop_in_words(outcome.stop),
+            outcome.iterations,
+            outcome.residual,
+        )?;
+        writeln!(
+            text,
+            "embedding {:.1} s, transport {:.1} s on {} ({} kernel)",
+            self.purified.timing.embed, self.purified.timing.solve, outcome.engine, outcome.kernel,
+        )?;
+        writeln!(text, "export: {}", report.folder.display())?;
+        Ok(text)
+    }
+}
+
+fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
+    use crate::transport::Stop;
+    match stop {
+        Stop::Converged => "converged",
+        Stop::FixedIterations => "one shot",
+        Stop::StepLimit => "NOT converged: the step limit came first",
+        Stop::Stalled => "NOT converged: the residual stopped falling",
+    }
+}
+
+fn plan(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<Plan> {
+    let paper = arguments.preset == Some(Preset::Paper);
+    let base = if paper { Settings::paper() } else { Settings::default() };
+    let regularisation = match (arguments.tau, arguments.effective_share) {
+        (Some(tau), _) => Regularisation::Tau(tau),
+        (None, Some(share)) => Regularisation::EffectiveShare(share),
+        (None, None) => base.regularisation,
+    };
+    let settings = Settings {
+        solver: arguments.solver.map_or(base.solver, Into::into),
+        lambda: arguments.lambda.unwrap_or(base.lambda),
+        epsilon: arguments.epsilon.unwrap_or(base.epsilon),
+        regularisation,
+        seed: arguments.seed,
+        threads: arguments.threads,
+        memory_budget: arguments.memory.unwrap_or(base.memory_budget),
+        ..base
+    };
+    settings.clone().checked()?;
+    let default_weights = if paper { WeightMode::Paper } else { WeightMode::Proportional };
+    let default = SelectionSettings::default();
+    let selection = SelectionSettings {
+        keep: arguments.keep,
+        rank_by: arguments.rank.unwrap_or(default.rank_by),
+        weights: arguments.weights.unwrap_or(default_weights),
+    };
+    Ok(Plan {
+        custom: arguments.custom.clone(),
+        safe: arguments.safe.clone(),
+        harmful: arguments.harmful.clone(),
+        mapping: mapping(arguments, terminal)?,
+        encoder: arguments.encoder.clone(),
+        views: arguments.views,
+        settings,
+        selection,
+    })
+}
+
+/// The detected mapping of the custom set with the user's corrections; `None` when there are none.
+fn mapping(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<Option<Mapping>> {
+    if arguments.map.is_empty() {
+        return Ok(None);
+    }
+    let detected = Dataset::detect(&arguments.custom, &OpenOptions::default(), terminal)?;
+    Ok(Some(Mapping::with_overrides(detected.as_ref(), &arguments.map).with_context(|| {
+        format!("{}: --map", arguments.custom.display())
+    })?))
+}

@@ -1,0 +1,152 @@
+//! What the user of the terminal sees: progress on standard error, results on standard output.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
+
+use crate::jobs::Progress;
+use crate::transport::{Observer, TracePoint};
+
+/// Progress, results and errors on a terminal or for a machine.
+pub struct Terminal {
+    json: bool,
+    bar: ProgressBar,
+    plain: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: String,
+    began: Instant,
+    said: Instant,
+}
+
+/// Without a terminal one line is said for a stage and then at most one every so often.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Terminal {
+    pub fn new(json: bool, quiet: bool) -> Self {
+        let attended = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if attended && !quiet { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() },
+        );
+        let now = Instant::now();
+        Self {
+            json,
+            bar,
+            plain: !attended && !quiet && !json,
+            state: Mutex::new(State { stage: String::new(), began: now, said: now }),
+        }
+    }
+
+    /// Prints a result: `value` for machines, `text` for people.
+    pub fn result(&self, value: &impl serde::Serialize, text: &str) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, value)?;
+            writeln!(out)?;
+        } else {
+            out.write_all(text.as_bytes())?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Says something to people only.
+    pub fn say(&self, text: &str) {
+        if !self.json {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+
+    /// Prints an error and gives the exit code 1.
+    pub fn fail(&self, error: &anyhow::Error) -> ExitCode {
+        self.bar.finish_and_clear();
+        // A reader that went away (`dipole … | head`) is not a failure worth words.
+        let pipe_closed = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+        if !pipe_closed {
+            if self.json {
+                println!("{}", serde_json::json!({ "error": format!("{error:#}") }));
+            }
+            eprintln!("dipole: {error:#}");
+        }
+        ExitCode::FAILURE
+    }
+}
+
+impl Progress for Terminal {
+    fn tick(&self, stage: &str, done: u64, total: Option<u64>) {
+        let mut state = self.state.lock();
+        let new_stage = state.stage != stage;
+        if new_stage {
+            state.stage = stage.to_owned();
+            state.began = Instant::now();
+            self.bar.reset();
+            self.bar.set_style(style(total.is_some()));
+            self.bar.set_message(stage.to_owned());
+        }
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
+        if self.plain && (new_stage || state.said.elapsed() >= PLAIN_INTERVAL) {
+            state.said = Instant::now();
+            match total.filter(|_| !new_stage) {
+                Some(total) if total > 0 => eprintln!("{stage}: {} %", done.saturating_mul(100) / total),
+                _ => eprintln!("{stage}"),
+            }
+        }
+    }
+}
+
+impl Observer for Terminal {
+    fn step(&self, point: &TracePoint) {
+        tracing::debug!(step = point.step, residual = point.residual, objective = point.objective, "outer step");
+    }
+
+    fn warn(&self, message: &str) {
+        self.say(&format!("warning: {message}"));
+    }
+}
+
+fn style(known_total: bool) -> ProgressStyle {
+    let template = if known_total {
+        "{msg:32} {wide_bar} {percent:>3} %  {eta} left"
+    } else {
+        "{msg:32} {spinner} {human_pos}  {elapsed}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A figure with thousands separated by commas.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousands;
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_000), "1,000");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
+}

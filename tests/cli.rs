@@ -1,0 +1,229 @@
+//! The commands as a user runs them: the built binary, real files, exit codes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn dipole(home: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dipole"))
+        .args(arguments)
+        .env("DIPOLE_HOME", home)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("WAYLAND_SOCKET")
+        .output()
+        .expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn demo_file(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name).display().to_string()
+}
+
+fn purify_demo(home: &Path, out: &Path, more: &[&str]) -> Output {
+    let (custom, safe, harmful) = (demo_file("custom.jsonl"), demo_file("safe.jsonl"), demo_file("harmful.jsonl"));
+    let out = out.display().to_string();
+    let mut arguments =
+        vec!["purify", "--custom", &custom, "--safe", &safe, "--harmful", &harmful, "--out", &out];
+    arguments.extend(more);
+    dipole(home, &arguments)
+}
+
+fn ok(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "stderr: {}\nstdout: {}", text(&output.stderr), text(&output.stdout));
+    text(&output.stdout)
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(&ok(output)).expect("--json prints one JSON value")
+}
+
+/// Name → bytes of every file of an export; the manifest without its `run` object.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("export folder")
+        .map(|entry| {
+            let entry = entry.expect("entry");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let mut bytes = fs::read(entry.path()).expect("file of the export");
+            if name == "manifest.json" {
+                let mut manifest: Value = serde_json::from_slice(&bytes).expect("manifest is JSON");
+                manifest.as_object_mut().expect("object").remove("run").expect("the manifest has a run object");
+                bytes = serde_json::to_vec(&manifest).expect("JSON");
+            }
+            (name, bytes)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_demo_does_the_main_job_without_a_display_and_says_why() {
+    let home = tempfile::tempdir().expect("folder");
+    let out = home.path().join("export");
+    let output = dipole(home.path(), &["demo", "--out", out.to_str().expect("UTF-8")]);
+    let shown = ok(&output);
+    assert!(text(&output.stderr).contains("there is no display"), "{}", text(&output.stderr));
+    assert!(shown.contains("planted unsafe rows dropped"), "{shown}");
+    for name in ["purified.jsonl", "removed.jsonl", "quarantine.jsonl", "weights.csv", "manifest.json", "README.md"] {
+        assert!(out.join(name).is_file(), "{name} is missing");
+    }
+    ok(&dipole(home.path(), &["verify", out.to_str().expect("UTF-8")]));
+}
+
+#[test]
+fn purify_evaluate_verify_agree_on_the_sample() {
+    let home = tempfile::tempdir().expect("folder");
+    let out = home.path().join("export");
+    let done = json(&purify_demo(home.path(), &out, &["--json", "--quiet"]));
+    let count = |name: &str| done["export"][name].as_u64().unwrap_or_else(|| panic!("{name} in {done}"));
+    let records =
+        fs::read_to_string(demo_file("custom.jsonl")).expect("sample").lines().filter(|line| !line.trim().is_empty()).count();
+    assert_eq!(count("kept") + count("removed") + count("quarantined"), records as u64);
+    assert_eq!(count("quarantined"), 3);
+
+    let (weights, labels) = (out.join("weights.csv"), demo_file("custom.labels.csv"));
+    let figures =
+        json(&dipole(home.path(), &["evaluate", "--json", "--weights", weights.to_str().expect("UTF-8"), "--labels", &labels]));
+    let auroc = figures["auroc_score"].as_f64().expect("a figure");
+    assert!(auroc > 0.8, "AUROC by score on the sample is {auroc}");
+
+    let first = fs::read_to_string(out.join("purified.jsonl")).expect("export");
+    let first: Value = serde_json::from_str(first.lines().next().expect("a row")).expect("JSON");
+    assert!(first["weight"].is_f64(), "{first}");
+
+    fs::write(out.join("removed.jsonl"), "{}\n").expect("tampering");
+    let verdict = dipole(home.path(), &["verify", out.to_str().expect("UTF-8")]);
+    assert_eq!(verdict.status.code(), Some(1));
+    assert!(text(&verdict.stdout).contains("removed.jsonl"), "{}", text(&verdict.stdout));
+}
+
+#[test]
+fn equal_input_gives_equal_bytes_for_any_thread_count() {
+    let home = tempfile::tempdir().expect("folder");
+    let (one, three) = (home.path().join("one"), home.path().join("three"));
+    ok(&purify_demo(home.path(), &one, &["--threads", "1"]));
+    ok(&purify_demo(home.path(), &three, &["--threads", "3"]));
+    let (one, three) = (contents(&one), contents(&three));
+    assert_eq!(one.len(), three.len());
+    for ((name, left), (other, right)) in one.iter().zip(&three) {
+        assert_eq!(name, other);
+        assert!(left == right, "{name} differs between one and three threads");
+    }
+}
+
+#[test]
+fn every_solver_and_setting_runs_on_the_sample() {
+    let home = tempfile::tempdir().expect("folder");
+    let runs: [&[&str]; 5] = [
+        &["--solver", "one-shot", "--keep", "75%"],
+        &["--solver", "adam", "--rank", "weight"],
+        &["--preset", "paper", "--keep", "100"],
+        &["--lambda", "0", "--weights", "uniform"],
+        &["--lambda", "1", "--weights", "tempered:2", "--epsilon", "0.3"],
+    ];
+    for (index, more) in runs.iter().enumerate() {
+        let out = home.path().join(index.to_string());
+        ok(&purify_demo(home.path(), &out, more));
+        let rows = fs::read_to_string(out.join("purified.jsonl")).expect("export").lines().count();
+        assert!(rows >= 100, "{more:?} kept {rows}");
+    }
+    let kept = fs::read_to_string(home.path().join("2/purified.jsonl")).expect("export").lines().count();
+    assert_eq!(kept, 100);
+}
+
+#[test]
+fn decisions_overrule_the_machine() {
+    let home = tempfile::tempdir().expect("folder");
+    let plain = home.path().join("plain");
+    ok(&purify_demo(home.path(), &plain, &[]));
+    let mut reader = csv::Reader::from_path(plain.join("weights.csv")).expect("weights");
+    let header = reader.headers().expect("header").clone();
+    let column = |name: &str| header.iter().position(|found| found == name).unwrap_or_else(|| panic!("column {name}"));
+    let (row, decision) = (column("row"), column("decision"));
+    let dropped: String = reader
+        .records()
+        .map(|record| record.expect("record"))
+        .find(|record| record[decision].contains("dropped"))
+        .map(|record| record[row].to_owned())
+        .expect("the machine drops something");
+    let decisions = home.path().join("decisions.csv");
+    fs::write(&decisions, format!("row,decision,note\n{dropped},keep,checked by hand\n")).expect("file");
+    let overruled = home.path().join("overruled");
+    ok(&purify_demo(home.path(), &overruled, &["--decisions", decisions.to_str().expect("UTF-8")]));
+    let weights = fs::read_to_string(overruled.join("weights.csv")).expect("weights");
+    let line = weights.lines().find(|line| line.starts_with(&format!("{dropped},"))).expect("the row");
+    assert!(line.contains("kept-by-hand"), "{line}");
+}
+
+#[test]
+fn inspect_counts_and_fails_when_nothing_is_usable() {
+    let home = tempfile::tempdir().expect("folder");
+    let report = json(&dipole(home.path(), &["inspect", "--json", &demo_file("custom.jsonl")]));
+    let counts = &report["files"][0]["counts"];
+    let count = |name: &str| counts[name].as_u64().unwrap_or_else(|| panic!("{name} in {counts}"));
+    assert_eq!(count("records"), count("rows") + count("quarantined"));
+    assert_eq!(report["files"][0]["mapping"]["schema"], "alpaca");
+
+    let bad = home.path().join("bad.jsonl");
+    fs::write(&bad, "not json\n{\"a\": 1\n").expect("file");
+    let output = dipole(home.path(), &["inspect", bad.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("line 1"), "{}", text(&output.stdout));
+    let missing = dipole(home.path(), &["inspect", "no/such/file.jsonl"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stdout).contains("no/such/file.jsonl"));
+}
+
+#[test]
+fn a_mapping_given_by_hand_is_used() {
+    let home = tempfile::tempdir().expect("folder");
+    let file = home.path().join("odd.csv");
+    let mut rows = String::from("ask,reply,score\n");
+    for row in 0..20 {
+        rows.push_str(&format!("What is {row} plus one?,It is {}.,{row}\n", row + 1));
+    }
+    fs::write(&file, rows).expect("file");
+    let path = file.to_str().expect("UTF-8");
+    let report =
+        json(&dipole(home.path(), &["inspect", "--json", "--map", "ask=prompt", "--map", "reply=response", path]));
+    assert_eq!(report["files"][0]["counts"]["rows"], 20, "{report}");
+    assert_eq!(report["files"][0]["mapping"]["fields"]["ask"], "prompt");
+    let wrong = dipole(home.path(), &["inspect", "--map", "asks=prompt", "--map", "reply=response", path]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stdout).contains("asks"), "{}", text(&wrong.stdout));
+}
+
+#[test]
+fn usage_errors_exit_with_two() {
+    let home = tempfile::tempdir().expect("folder");
+    for arguments in [
+        &["purify"][..],
+        &["purify", "--custom", "a", "--safe", "b", "--harmful", "c", "--out", "d", "--keep", "-3"],
+        &["inspect", "x", "--map", "field"],
+        &["no-such-verb", "--x"],
+    ] {
+        let output = dipole(home.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    }
+    assert_eq!(dipole(home.path(), &["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn failures_exit_with_one_and_name_the_place() {
+    let home = tempfile::tempdir().expect("folder");
+    let out: PathBuf = home.path().join("out");
+    let output = purify_demo(home.path(), &out, &["--lambda", "1.5"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("lambda"), "{}", text(&output.stderr));
+    let output = purify_demo(home.path(), &out, &["--encoder", home.path().to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("config.json"), "{}", text(&output.stderr));
+    assert!(!out.exists(), "a failed run leaves no export");
+}

@@ -8,8 +8,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 
@@ -89,6 +90,9 @@ struct Inner {
 
 /// Records set aside beyond this number stop the reading: then it is the wrong file, not a few bad records.
 const MAX_ASIDE: u64 = 2_000_000;
+
+/// How long a slow stream is waited for between two looks at the user's wish to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 impl std::fmt::Debug for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -176,8 +180,9 @@ impl Dataset {
         };
         let mut mark = (&mut stream).take(self.0.mark as u64);
         std::io::copy(&mut mark, &mut std::io::sink()).map_err(|source| self.failed(source))?;
+        let stop = Arc::new(AtomicBool::new(false));
         let blocks = Blocks::new(
-            stream,
+            reading::Stoppable { stream, stop: stop.clone() },
             self.0.layout.splitter(),
             reading::BLOCK,
             self.0.options.max_record_bytes.clamp(1, MAX_RECORD_BYTES),
@@ -192,7 +197,8 @@ impl Dataset {
                 .spawn_scoped(scope, move || reading::cut(blocks, &cuts_in, &used_out))
                 .map_err(|source| self.failed(source))?;
             let result = self.append_all(&cuts, &used, progress);
-            // Without a listener the cutter ends.
+            // Without a listener, and without more to read, the cutter ends.
+            stop.store(true, Ordering::Relaxed);
             drop(cuts);
             match cutter.join() {
                 Ok(()) => result,
@@ -211,8 +217,16 @@ impl Dataset {
         let stage = format!("reading {}", self.name());
         let mut is_first = true;
         progress.tick(&stage, 0, Some(self.0.stamp.bytes));
-        while let Ok(cut) = cuts.recv() {
+        loop {
             progress.check()?;
+            let cut = match cuts.recv_timeout(PATIENCE) {
+                Ok(cut) => cut,
+                Err(RecvTimeoutError::Timeout) => {
+                    progress.tick(&stage, self.0.consumed.load(Ordering::Relaxed), Some(self.0.stamp.bytes));
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match cut {
                 Cut::Block(mut block) => {
                     if std::mem::replace(&mut is_first, false) {

@@ -219,6 +219,19 @@ fn call_object(
     calls: &mut Vec<String>,
     issues: &mut Issues,
 ) -> Result<(), SyntaxError> {
+    let before = calls.len();
+    read_call(cursor, calls)?;
+    if calls.len() == before {
+        issues.warn(
+            FindingKind::WrongType,
+            path.to_owned(),
+            "a call has neither a name nor arguments that can be read; write both as texts",
+        );
+    }
+    Ok(())
+}
+
+fn read_call(cursor: &mut Cursor<'_>, calls: &mut Vec<String>) -> Result<(), SyntaxError> {
     let (mut name, mut arguments) = (String::new(), String::new());
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {
@@ -233,7 +246,7 @@ fn call_object(
                 arguments = cursor.since(start).to_owned();
             }
             // Nesting is bounded by the cursor, so this recursion is too.
-            ("function", Token::Object) => call_object(cursor, path, calls, issues)?,
+            ("function", Token::Object) => read_call(cursor, calls)?,
             (_, token) => cursor.skip(token)?,
         }
     }

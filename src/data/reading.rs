@@ -4,6 +4,8 @@
 //! Constraint: the result does not depend on the number of threads; memory is a few blocks whatever the file's size.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::prelude::*;
@@ -288,6 +290,24 @@ pub(super) enum Cut {
     End(Vec<Issue>),
     /// Reading failed; the unfinished record: offset, bytes, line.
     Failed(std::io::Error, Option<(u64, u64, u64)>),
+}
+
+/// A stream that ends when it is told to, so that a record of many GiB does not outlive its cancellation.
+pub(super) struct Stoppable<R> {
+    pub stream: R,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Stoppable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // A bounded read, so that the flag is looked at often.
+        let end = buffer.len().min(1 << 20);
+        if self.stop.load(Ordering::Relaxed) {
+            Ok(0)
+        } else {
+            self.stream.read(buffer.get_mut(..end).unwrap_or_default())
+        }
+    }
 }
 
 /// Cuts the stream until its end, or until nobody listens any more. Used blocks come back to be filled again.

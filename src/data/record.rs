@@ -189,7 +189,7 @@ fn json_slots<'a>(text: &'a str, plan: &Plan, issues: &mut Issues) -> Result<Opt
             None => {
                 let token = cursor.value()?;
                 cursor.skip(token)?;
-                if seen.again(&key) {
+                if seen.again(key.clone()) {
                     issues.warn(
                         FindingKind::DuplicateKey,
                         shown(&key),
@@ -211,15 +211,15 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn again(&mut self, key: &Cow<'a, str>) -> bool {
-        if self.few.contains(key) {
+    fn again(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.contains(&key) {
             return true;
         }
         if self.few.len() < 32 {
-            self.few.push(key.clone());
+            self.few.push(key);
             return false;
         }
-        !self.many.insert(key.clone())
+        !self.many.insert(key)
     }
 }
 

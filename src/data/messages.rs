@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, JsonStr, SyntaxError, Token};
-use super::record::{Issues, Part, shown, wrong_type};
+use super::record::{Issues, Part, is_blank, shown, wrong_type};
 use super::{FindingKind, Schema, Speaker};
 
 /// The message keys that are read, in the order of their places in [`Message`].
@@ -298,7 +298,7 @@ fn turn_of<'a>(
         let pieces = std::iter::once(text.as_ref()).chain(message.calls.iter().map(String::as_str));
         Cow::Owned(pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join("\n"))
     };
-    if text.trim().is_empty() && speaker != Speaker::System {
+    if is_blank(&text) && speaker != Speaker::System {
         issues.warn(FindingKind::EmptyText, path(text_key), "the text is empty; fill it if one belongs there");
     }
     Some(Part { speaker, text })

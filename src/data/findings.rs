@@ -30,9 +30,10 @@ impl Findings {
         }
     }
 
-    /// Adds what was noticed about the file.
+    /// Adds what was noticed about the file; each remark stands for itself.
     pub fn add_for_file(&mut self, issue: Issue) {
-        self.place(issue);
+        let Issue { kind, severity, field, message } = issue;
+        self.list.push(Finding { kind, severity, field, count: 1, rows: Vec::new(), message });
     }
 
     fn place(&mut self, issue: Issue) -> Option<&mut Finding> {

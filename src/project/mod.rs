@@ -4,8 +4,11 @@
 //! Constraints: an export is written atomically; a decision is on disk before the call that made it returns;
 //! equal input, settings and engine give equal bytes, but for the manifest's `run` object.
 
+mod atomic;
+mod decision_file;
 mod error;
 mod export;
+mod history;
 mod journal;
 mod pipeline;
 mod plan;

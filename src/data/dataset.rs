@@ -3,10 +3,31 @@
 //! Constraint: a `Dataset` is cheap to clone (shared inside), safe to use from many threads, and holds no row
 //! text. While it is being indexed it can be looked at: [`Dataset::len`] grows.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{ContentHash, DataError, Finding, Format, Mapping, Quarantined, Row, RowId};
+use crossbeam_channel::{Receiver, Sender};
+use indexmap::IndexMap;
+use parking_lot::{Mutex, RwLock};
+
+use super::blocks::{Block, Blocks};
+use super::findings::general_sentence;
+use super::index::{Entry, Index};
+use super::reading::{self, Cut};
+use super::record::{Issue, Issues, Part, Parts, Plan};
+use super::sniff::{self, Layout};
+use super::source::{self, ReadAt, Stamp};
+use super::{
+    Compression, Container, ContentHash, DataError, Finding, FindingKind, Format, Mapping, Quarantined, Row, RowId,
+    Schema, Severity, Turn, delimited,
+};
 use crate::jobs::Progress;
+
+/// No record is longer than this, whatever the options say; lengths are kept in 32 bits.
+const MAX_RECORD_BYTES: u64 = 1 << 30;
 
 /// How to open a file. Validated by [`Dataset::open`].
 #[derive(Debug, Clone)]
@@ -44,7 +65,36 @@ pub struct Stats {
 
 /// An opened, indexed file.
 #[derive(Clone)]
-pub struct Dataset {}
+pub struct Dataset(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    options: OpenOptions,
+    file: Arc<File>,
+    stamp: Stamp,
+    format: Format,
+    layout: Layout,
+    /// Bytes of the byte order mark.
+    mark: usize,
+    random: Arc<dyn ReadAt>,
+    /// `random` is the file itself, which others may write to.
+    reads_file: bool,
+    consumed: Arc<AtomicU64>,
+    /// What [`Dataset::index`] reads; taken by it.
+    stream: Mutex<Option<Box<dyn Read + Send>>>,
+    plan: RwLock<Arc<Plan>>,
+    index: RwLock<Index>,
+    complete: AtomicBool,
+}
+
+/// Records set aside beyond this number stop the reading: then it is the wrong file, not a few bad records.
+const MAX_ASIDE: u64 = 2_000_000;
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataset").field("path", &self.0.path).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
 
 impl Dataset {
     /// Opens and indexes the whole file. Progress is in bytes of the file on disk.
@@ -58,46 +108,285 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Sniffs the format and returns a data set without rows; [`Dataset::index`] on another thread fills it.
+    /// Sniffs format and schema from the first MiB and returns a data set without rows; [`Dataset::index`] on
+    /// another thread fills it.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is in a format that cannot be read (the reason says which and what to do), or the
+    /// mapping of the options names fields that are not there.
     pub fn begin(path: &Path, options: &OpenOptions) -> Result<Self, DataError> {
-        todo!()
+        let failed = |source| DataError::Io { path: path.to_owned(), source };
+        let unusable = |reason| DataError::Unusable { path: path.to_owned(), reason };
+        let file = Arc::new(source::open_file(path)?);
+        let stamp = Stamp::of(&file).map_err(failed)?;
+        let source = source::open(path, &file, options)?;
+        let mark = sniff::encoding(&source.head).map_err(unusable)?;
+        let text = source.head.get(mark..).unwrap_or_default();
+        let is_parquet = source.wrapping.is_parquet;
+        let layout = if is_parquet {
+            Layout::Lines(b'\n')
+        } else {
+            sniff::layout(text, source.head_is_all).map_err(unusable)?
+        };
+        let plan = reading::plan(text, layout, source.head_is_all, options.mapping.clone())
+            .map_err(|reason| DataError::Mapping { path: path.to_owned(), reason })?;
+        let mut index = Index::default();
+        if mark > 0 {
+            index.findings.add_for_file(Issue {
+                kind: FindingKind::ByteOrderMark,
+                severity: Severity::Info,
+                field: None,
+                message: general_sentence(FindingKind::ByteOrderMark).to_owned(),
+            });
+        }
+        let container = if is_parquet { Container::Parquet } else { layout.container() };
+        let compression = source.wrapping.compression;
+        Ok(Self(Arc::new(Inner {
+            path: path.to_owned(),
+            options: options.clone(),
+            file,
+            stamp,
+            format: Format { container, compression },
+            layout,
+            mark,
+            random: source.random,
+            reads_file: compression == Compression::None && !is_parquet,
+            consumed: source.consumed,
+            stream: Mutex::new(Some(source.stream)),
+            plan: RwLock::new(Arc::new(plan)),
+            index: RwLock::new(index),
+            complete: AtomicBool::new(false),
+        })))
     }
 
-    /// Indexes to the end of the file. Rows become visible in batches while it runs.
+    /// Indexes to the end of the file. Rows become visible in batches while it runs. A second call after the end
+    /// does nothing.
+    ///
+    /// # Errors
+    /// Reading failed, the file changed meanwhile, the user cancelled (open the file again to go on), or nothing in
+    /// it is a usable row; findings and quarantine can be looked at even then.
     pub fn index(&self, progress: &dyn Progress) -> Result<(), DataError> {
-        todo!()
+        let stream = self.0.stream.lock().take();
+        let Some(mut stream) = stream else {
+            return if self.is_complete() {
+                self.usable()
+            } else {
+                Err(self.unusable("is being read already, or reading it was stopped; open it again"))
+            };
+        };
+        let mut mark = (&mut stream).take(self.0.mark as u64);
+        std::io::copy(&mut mark, &mut std::io::sink()).map_err(|source| self.failed(source))?;
+        let blocks = Blocks::new(
+            stream,
+            self.0.layout.splitter(),
+            reading::BLOCK,
+            self.0.options.max_record_bytes.clamp(1, MAX_RECORD_BYTES),
+            self.0.mark as u64,
+            1,
+        );
+        let (cuts_in, cuts) = reading::channel();
+        let (used, used_out) = reading::channel();
+        let result = std::thread::scope(|scope| {
+            let cutter = std::thread::Builder::new()
+                .name("cut records".to_owned())
+                .spawn_scoped(scope, move || reading::cut(blocks, &cuts_in, &used_out))
+                .map_err(|source| self.failed(source))?;
+            let result = self.append_all(&cuts, &used, progress);
+            // Without a listener the cutter ends.
+            drop(cuts);
+            match cutter.join() {
+                Ok(()) => result,
+                Err(_) => Err(self.failed(std::io::Error::other("the reading thread failed; please report it"))),
+            }
+        });
+        result?;
+        if Stamp::of(&self.0.file).map_err(|source| self.failed(source))? != self.0.stamp {
+            return Err(DataError::Changed { path: self.0.path.clone() });
+        }
+        self.0.complete.store(true, Ordering::Release);
+        self.usable()
+    }
+
+    fn append_all(&self, cuts: &Receiver<Cut>, used: &Sender<Block>, progress: &dyn Progress) -> Result<(), DataError> {
+        let stage = format!("reading {}", self.name());
+        let mut is_first = true;
+        progress.tick(&stage, 0, Some(self.0.stamp.bytes));
+        while let Ok(cut) = cuts.recv() {
+            progress.check()?;
+            match cut {
+                Cut::Block(mut block) => {
+                    if std::mem::replace(&mut is_first, false) {
+                        self.first_block(&mut block)?;
+                    }
+                    let plan = self.0.plan.read().clone();
+                    let limit = self.0.options.max_record_bytes;
+                    let batches = reading::read_block(&block, &plan, self.0.layout, limit);
+                    let (rows, aside) = {
+                        let mut index = self.0.index.write();
+                        for batch in batches {
+                            reading::append(&mut index, batch);
+                        }
+                        (index.stats.rows, index.stats.quarantined)
+                    };
+                    if aside > MAX_ASIDE {
+                        return Err(self.unusable(&format!(
+                            "more than {MAX_ASIDE} records cannot be read, this may be the wrong file; the first: {}",
+                            self.first_reason()
+                        )));
+                    }
+                    if rows >= u64::from(u32::MAX) {
+                        return Err(self.unusable("has more than 4 billion rows; split it"));
+                    }
+                    let _ = used.try_send(block);
+                    progress.tick(&stage, self.0.consumed.load(Ordering::Relaxed), Some(self.0.stamp.bytes));
+                }
+                Cut::End(remarks) => {
+                    let mut index = self.0.index.write();
+                    remarks.into_iter().for_each(|remark| index.findings.add_for_file(remark));
+                    break;
+                }
+                Cut::Failed(error, rest) => {
+                    self.stopped_early(error, rest)?;
+                    break;
+                }
+            }
+        }
+        progress.tick(&stage, self.0.stamp.bytes, Some(self.0.stamp.bytes));
+        Ok(())
+    }
+
+    /// Takes the header off a table, and detects what the first MiB could not tell.
+    fn first_block(&self, block: &mut Block) -> Result<(), DataError> {
+        let plan = self.0.plan.read().clone();
+        let plan =
+            reading::complete_plan(&plan, block, self.0.layout, self.0.options.mapping.as_ref()).map_err(|issue| {
+                let reason = format!("the header cannot be read: {}", issue.message);
+                self.0.index.write().findings.add_for_file(issue);
+                self.unusable(&reason)
+            })?;
+        *self.0.plan.write() = Arc::new(plan);
+        Ok(())
+    }
+
+    /// Reading failed before the end: damaged compression leaves what was read, anything else is an error.
+    fn stopped_early(&self, error: std::io::Error, rest: Option<(u64, u64, u64)>) -> Result<(), DataError> {
+        use std::io::ErrorKind as Kind;
+        let of_the_disk = matches!(
+            error.kind(),
+            Kind::StorageFull | Kind::FileTooLarge | Kind::QuotaExceeded | Kind::PermissionDenied | Kind::OutOfMemory
+        );
+        if self.0.reads_file || of_the_disk {
+            return Err(self.failed(error));
+        }
+        let what = if self.0.format.container == Container::Parquet { "Parquet" } else { "compressed" };
+        let message = format!(
+            "the {what} data is damaged from here on ({error}) and nothing after it can be read; fetch it again"
+        );
+        let issue = Issue::fault(FindingKind::DecompressionFailed, None, message);
+        let mut index = self.0.index.write();
+        match rest {
+            Some(place) => index.push_aside(place, issue, None),
+            None => index.findings.add_for_file(issue),
+        }
+        Ok(())
+    }
+
+    /// Ok when there is a row.
+    fn usable(&self) -> Result<(), DataError> {
+        let stats = self.stats();
+        if stats.rows > 0 {
+            return Ok(());
+        }
+        let is_table = matches!(self.0.layout, Layout::Table { .. });
+        Err(match stats.records {
+            0 if self.0.stamp.bytes == 0 => self.unusable("the file is empty"),
+            0 if is_table => self.unusable("the table has a header but no rows"),
+            0 => match self.findings().into_iter().find(|finding| finding.severity == Severity::Error) {
+                Some(finding) => self.unusable(&finding.message),
+                None => self.unusable("there are no records in the file"),
+            },
+            1 => self.unusable(&format!("its only record cannot be used: {}", self.first_reason())),
+            records => {
+                self.unusable(&format!("none of its {records} records can be used; the first: {}", self.first_reason()))
+            }
+        })
+    }
+
+    fn first_reason(&self) -> String {
+        self.0.index.read().first_reason().unwrap_or_default()
+    }
+
+    fn unusable(&self, reason: &str) -> DataError {
+        DataError::Unusable { path: self.0.path.clone(), reason: reason.to_owned() }
+    }
+
+    fn failed(&self, source: std::io::Error) -> DataError {
+        DataError::Io { path: self.0.path.clone(), source }
+    }
+
+    fn name(&self) -> String {
+        self.0.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
     /// True once [`Dataset::index`] reached the end.
     pub fn is_complete(&self) -> bool {
-        todo!()
+        self.0.complete.load(Ordering::Acquire)
     }
 
     pub fn path(&self) -> &Path {
-        todo!()
+        &self.0.path
     }
 
-    /// Size of the file on disk, in bytes.
+    /// Size of the file on disk when it was opened, in bytes.
     pub fn file_bytes(&self) -> u64 {
-        todo!()
+        self.0.stamp.bytes
     }
 
     /// BLAKE3 of the file's bytes on disk (before decompression). Reads the file again.
+    ///
+    /// # Errors
+    /// Reading failed, the file changed since it was opened, or the user cancelled.
     pub fn file_hash(&self, progress: &dyn Progress) -> Result<[u8; 32], DataError> {
-        todo!()
+        let stage = format!("hashing {}", self.name());
+        let consumed = Arc::new(AtomicU64::new(0));
+        let mut reader = source::Positioned::new(self.0.file.clone(), consumed.clone());
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            progress.check()?;
+            progress.tick(&stage, consumed.load(Ordering::Relaxed), Some(self.0.stamp.bytes));
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => drop(hasher.update(buffer.get(..read).unwrap_or_default())),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.failed(source)),
+            }
+        }
+        self.unchanged()?;
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    fn unchanged(&self) -> Result<(), DataError> {
+        match Stamp::of(&self.0.file) {
+            Ok(stamp) if stamp == self.0.stamp => Ok(()),
+            Ok(_) => Err(DataError::Changed { path: self.0.path.clone() }),
+            Err(source) => Err(self.failed(source)),
+        }
     }
 
     pub fn format(&self) -> Format {
-        todo!()
+        self.0.format
     }
 
+    /// The schema and which field plays which role; a text schema without fields while none was recognised.
     pub fn mapping(&self) -> Mapping {
-        todo!()
+        let plan = self.0.plan.read();
+        plan.mapping.clone().unwrap_or_else(|| Mapping { schema: Schema::Text, fields: IndexMap::new() })
     }
 
     /// Number of readable rows so far. Rows are addressed by `index` in `0..len()`.
     pub fn len(&self) -> usize {
-        todo!()
+        self.0.index.read().len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -106,30 +395,30 @@ impl Dataset {
 
     /// 0-based record number in the file of readable row `index` (quarantined records count).
     pub fn number(&self, index: usize) -> Option<u64> {
-        todo!()
+        self.0.index.read().number(index)
     }
 
     /// 1-based line of the decompressed file where the record begins.
     pub fn line(&self, index: usize) -> Option<u64> {
-        todo!()
+        self.0.index.read().entry(index).map(|entry| entry.line)
     }
 
     pub fn id(&self, index: usize) -> Option<RowId> {
-        todo!()
+        self.0.index.read().id(index)
     }
 
     pub fn content_hash(&self, index: usize) -> Option<ContentHash> {
-        todo!()
+        self.0.index.read().entry(index).map(|entry| entry.hash)
     }
 
     /// Characters (Unicode scalar values) of [`Row::text`].
     pub fn chars(&self, index: usize) -> Option<u32> {
-        todo!()
+        self.0.index.read().entry(index).map(|entry| entry.chars)
     }
 
     /// Words and punctuation marks of [`Row::text`]: an estimate of model tokens.
     pub fn tokens(&self, index: usize) -> Option<u32> {
-        todo!()
+        self.0.index.read().entry(index).map(|entry| entry.tokens)
     }
 
     /// Reads and decodes one row by position.
@@ -137,35 +426,98 @@ impl Dataset {
     /// # Errors
     /// `index` is out of range, the file changed on disk, or reading failed.
     pub fn row(&self, index: usize) -> Result<Row, DataError> {
-        todo!()
+        let (number, entry, record) = self.record(index)?;
+        self.with_parts(&record, entry.hash, |parts| {
+            let owned = |turns: &[Part<'_>]| {
+                turns.iter().map(|turn| Turn { speaker: turn.speaker, text: turn.text.clone().into_owned() }).collect()
+            };
+            Row { number, line: entry.line, turns: owned(&parts.turns), rejected: owned(&parts.rejected) }
+        })
     }
 
     /// The record as a JSON object text: the file's own bytes for JSON formats (key order and number spelling
     /// kept), an object of strings for CSV and TSV, the row as JSON for Parquet.
+    ///
+    /// # Errors
+    /// As [`Dataset::row`].
     pub fn record_json(&self, index: usize) -> Result<Vec<u8>, DataError> {
-        todo!()
+        let (_, entry, record) = self.record(index)?;
+        self.with_parts(&record, entry.hash, |_| ())?;
+        let Layout::Table { delimiter, .. } = self.0.layout else { return Ok(record) };
+        let text = std::str::from_utf8(&record).unwrap_or_default();
+        let plan = self.0.plan.read().clone();
+        let object: serde_json::Map<String, serde_json::Value> =
+            plan.header.iter().cloned().zip(delimited::cells(text, delimiter).into_iter().map(Into::into)).collect();
+        serde_json::to_vec(&object).map_err(|error| self.failed(error.into()))
     }
 
-    /// The CSV or TSV header, when the file has one.
+    /// The bytes of one readable record, from a file that is still the one that was indexed.
+    fn record(&self, index: usize) -> Result<(u64, Entry, Vec<u8>), DataError> {
+        let place = {
+            let columns = self.0.index.read();
+            columns.number(index).zip(columns.entry(index)).ok_or_else(|| columns.len())
+        };
+        let (number, entry) = place.map_err(|rows| DataError::Row {
+            path: self.0.path.clone(),
+            row: index as u64,
+            reason: format!("there is no such row; the file has {rows} so far"),
+        })?;
+        Ok((number, entry, self.bytes(entry.offset, u64::from(entry.bytes))?))
+    }
+
+    fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, DataError> {
+        if self.0.reads_file {
+            self.unchanged()?;
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(MAX_RECORD_BYTES as usize)];
+        match self.0.random.read_exact_at(&mut bytes, offset) {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(DataError::Changed { path: self.0.path.clone() })
+            }
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    /// Reads a record again; anything but the content that was indexed means that the file changed.
+    fn with_parts<T>(
+        &self,
+        record: &[u8],
+        hash: ContentHash,
+        use_parts: impl FnOnce(&Parts<'_>) -> T,
+    ) -> Result<T, DataError> {
+        let plan = self.0.plan.read().clone();
+        let changed = || DataError::Changed { path: self.0.path.clone() };
+        reading::with_parts(record, &plan, self.0.layout, false, &mut Issues::default(), |parts| {
+            (reading::hash_of(parts) == hash).then(|| use_parts(parts))
+        })
+        .map_err(|_| changed())?
+        .ok_or_else(changed)
+    }
+
+    /// The CSV or TSV header, when the file has one: the names of the columns, empty and repeated ones numbered.
     pub fn header(&self) -> Option<Vec<String>> {
-        todo!()
+        matches!(self.0.layout, Layout::Table { .. }).then(|| self.0.plan.read().header.clone())
     }
 
     pub fn stats(&self) -> Stats {
-        todo!()
+        self.0.index.read().stats.clone()
     }
 
     pub fn findings(&self) -> Vec<Finding> {
-        todo!()
+        self.0.index.read().findings.list()
     }
 
     /// The records set aside, in file order.
     pub fn quarantine(&self) -> Vec<Quarantined> {
-        todo!()
+        self.0.index.read().quarantine()
     }
 
     /// The raw bytes of a quarantined record, at most its first MiB.
+    ///
+    /// # Errors
+    /// The file changed on disk, or reading failed.
     pub fn quarantined_raw(&self, record: &Quarantined) -> Result<Vec<u8>, DataError> {
-        todo!()
+        self.bytes(record.offset, record.bytes.min(reading::SHOWN))
     }
 }

@@ -28,6 +28,8 @@ pub enum FindingKind {
     Truncated,
     MixedSchema,
     DecompressionFailed,
+    /// The records do not follow each other as they should, but could be told apart.
+    Layout,
 }
 
 /// One kind of finding in one field, counted, with the first places.
@@ -57,7 +59,10 @@ pub struct Quarantined {
     /// Length of the record in bytes.
     pub bytes: u64,
     pub kind: FindingKind,
+    /// Field path such as `conversations[2].value`, when one field is to blame.
     pub field: Option<String>,
     /// One plain sentence: what is wrong and what would mend it.
     pub reason: String,
+    /// BLAKE3 of the whole record in hex, where [`super::Dataset::quarantined_raw`] shows only its beginning.
+    pub hash: Option<String>,
 }

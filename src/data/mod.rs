@@ -5,12 +5,29 @@
 //! Constraints: row text is never kept in memory, it is read again by position when looked at; no file is
 //! memory-mapped; sizes are checked before allocation; nothing here panics on any input.
 
+mod blocks;
+mod columnar;
+mod cursor;
 mod dataset;
+mod delimited;
+mod detect;
 mod error;
 mod finding;
+mod findings;
 mod format;
+mod index;
+mod json_array;
+mod jsonl;
+mod measure;
+mod messages;
+mod reading;
+mod record;
 mod row;
 mod schema;
+mod sniff;
+mod source;
+mod spool;
+mod unpack;
 mod writer;
 
 pub use dataset::{Dataset, OpenOptions, Stats};
@@ -18,5 +35,5 @@ pub use error::DataError;
 pub use finding::{Finding, FindingKind, Quarantined, Severity};
 pub use format::{Compression, Container, Format};
 pub use row::{ContentHash, Row, RowId, Speaker, Turn};
-pub use schema::{FieldRole, Mapping, Schema};
+pub use schema::{FieldRole, Mapping, MappingError, Schema};
 pub use writer::{WeightedRow, write_rows};

@@ -1,6 +1,10 @@
 //! One decoded row: who says what.
 
-/// BLAKE3 of the canonical content (see [`Row`]).
+/// BLAKE3 of the canonical content of a row: what is said and by whom, whatever the schema and spelling in the file.
+///
+/// The bytes hashed are `dipole row 1\n`, then the turns and the rejected turns, each list as its length (u64, little
+/// endian) and for every turn one byte for the speaker (`s`, `u`, `a`, `t`, `-`), the length of its text in bytes
+/// (u64, little endian) and the text in UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 32]);
 

@@ -28,6 +28,10 @@ pub(super) trait Splitter: Send {
     fn line_end(&self) -> u8 {
         b'\n'
     }
+    /// Records may go over several lines.
+    fn spans_lines(&self) -> bool {
+        true
+    }
     /// Remarks about what lies between the records, once the end is reached.
     fn remarks(&self) -> Vec<Issue> {
         Vec::new()
@@ -180,7 +184,7 @@ impl<R: Read> Blocks<R> {
     /// Looks at the bytes from `from` on.
     fn scan(&mut self, block: &mut Block, from: usize) {
         let mut at = from;
-        let line_end = self.splitter.line_end();
+        let (line_end, spans_lines) = (self.splitter.line_end(), self.splitter.spans_lines());
         loop {
             let rest = block.bytes.get(at..).unwrap_or_default();
             let step = self.splitter.step(rest);
@@ -193,7 +197,10 @@ impl<R: Read> Blocks<R> {
                 running.hasher.update(passed);
                 running.bytes += taken as u64;
             }
-            self.line += memchr::memchr_iter(line_end, passed).count() as u64;
+            let is_filler = self.open.is_none() && self.running.is_none();
+            if is_filler || spans_lines {
+                self.line += memchr::memchr_iter(line_end, passed).count() as u64;
+            }
             at += taken;
             match step {
                 Step::Begin(_) => {

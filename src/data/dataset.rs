@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender};
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 
-use super::blocks::{Block, Blocks};
 use super::findings::general_sentence;
 use super::index::{Entry, Index};
-use super::reading::{self, Cut};
+use super::reading;
 use super::record::{Issue, Issues, Part, Parts, Plan};
 use super::sniff::{self, Layout};
 use super::source::{self, ReadAt, Stamp};
@@ -27,7 +25,7 @@ use super::{
 use crate::jobs::Progress;
 
 /// No record is longer than this, whatever the options say; lengths are kept in 32 bits.
-const MAX_RECORD_BYTES: u64 = 1 << 30;
+pub(super) const MAX_RECORD_BYTES: u64 = 1 << 30;
 
 /// How to open a file. Validated by [`Dataset::open`].
 #[derive(Debug, Clone)]
@@ -65,30 +63,27 @@ pub struct Stats {
 
 /// An opened, indexed file.
 #[derive(Clone)]
-pub struct Dataset(Arc<Inner>);
+pub struct Dataset(pub(super) Arc<Inner>);
 
-struct Inner {
-    path: PathBuf,
-    options: OpenOptions,
-    file: Arc<File>,
-    stamp: Stamp,
-    format: Format,
-    layout: Layout,
+pub(super) struct Inner {
+    pub(super) path: PathBuf,
+    pub(super) options: OpenOptions,
+    pub(super) file: Arc<File>,
+    pub(super) stamp: Stamp,
+    pub(super) format: Format,
+    pub(super) layout: Layout,
     /// Bytes of the byte order mark.
-    mark: usize,
-    random: Arc<dyn ReadAt>,
+    pub(super) mark: usize,
+    pub(super) random: Arc<dyn ReadAt>,
     /// `random` is the file itself, which others may write to.
-    reads_file: bool,
-    consumed: Arc<AtomicU64>,
+    pub(super) reads_file: bool,
+    pub(super) consumed: Arc<AtomicU64>,
     /// What [`Dataset::index`] reads; taken by it.
-    stream: Mutex<Option<Box<dyn Read + Send>>>,
-    plan: RwLock<Arc<Plan>>,
-    index: RwLock<Index>,
-    complete: AtomicBool,
+    pub(super) stream: Mutex<Option<Box<dyn Read + Send>>>,
+    pub(super) plan: RwLock<Arc<Plan>>,
+    pub(super) index: RwLock<Index>,
+    pub(super) complete: AtomicBool,
 }
-
-/// Records set aside beyond this number stop the reading: then it is the wrong file, not a few bad records.
-const MAX_ASIDE: u64 = 2_000_000;
 
 impl std::fmt::Debug for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -159,172 +154,15 @@ impl Dataset {
         })))
     }
 
-    /// Indexes to the end of the file. Rows become visible in batches while it runs. A second call after the end
-    /// does nothing.
-    ///
-    /// # Errors
-    /// Reading failed, the file changed meanwhile, the user cancelled (open the file again to go on), or nothing in
-    /// it is a usable row; findings and quarantine can be looked at even then.
-    pub fn index(&self, progress: &dyn Progress) -> Result<(), DataError> {
-        let stream = self.0.stream.lock().take();
-        let Some(mut stream) = stream else {
-            return if self.is_complete() {
-                self.usable()
-            } else {
-                Err(self.unusable("is being read already, or reading it was stopped; open it again"))
-            };
-        };
-        let mut mark = (&mut stream).take(self.0.mark as u64);
-        std::io::copy(&mut mark, &mut std::io::sink()).map_err(|source| self.failed(source))?;
-        let blocks = Blocks::new(
-            stream,
-            self.0.layout.splitter(),
-            reading::BLOCK,
-            self.0.options.max_record_bytes.clamp(1, MAX_RECORD_BYTES),
-            self.0.mark as u64,
-            1,
-        );
-        let (cuts_in, cuts) = reading::channel();
-        let (used, used_out) = reading::channel();
-        let result = std::thread::scope(|scope| {
-            let cutter = std::thread::Builder::new()
-                .name("cut records".to_owned())
-                .spawn_scoped(scope, move || reading::cut(blocks, &cuts_in, &used_out))
-                .map_err(|source| self.failed(source))?;
-            let result = self.append_all(&cuts, &used, progress);
-            // Without a listener the cutter ends.
-            drop(cuts);
-            match cutter.join() {
-                Ok(()) => result,
-                Err(_) => Err(self.failed(std::io::Error::other("the reading thread failed; please report it"))),
-            }
-        });
-        result?;
-        if Stamp::of(&self.0.file).map_err(|source| self.failed(source))? != self.0.stamp {
-            return Err(DataError::Changed { path: self.0.path.clone() });
-        }
-        self.0.complete.store(true, Ordering::Release);
-        self.usable()
-    }
-
-    fn append_all(&self, cuts: &Receiver<Cut>, used: &Sender<Block>, progress: &dyn Progress) -> Result<(), DataError> {
-        let stage = format!("reading {}", self.name());
-        let mut is_first = true;
-        progress.tick(&stage, 0, Some(self.0.stamp.bytes));
-        while let Ok(cut) = cuts.recv() {
-            progress.check()?;
-            match cut {
-                Cut::Block(mut block) => {
-                    if std::mem::replace(&mut is_first, false) {
-                        self.first_block(&mut block)?;
-                    }
-                    let plan = self.0.plan.read().clone();
-                    let limit = self.0.options.max_record_bytes;
-                    let batches = reading::read_block(&block, &plan, self.0.layout, limit);
-                    let (rows, aside) = {
-                        let mut index = self.0.index.write();
-                        for batch in batches {
-                            reading::append(&mut index, batch);
-                        }
-                        (index.stats.rows, index.stats.quarantined)
-                    };
-                    if aside > MAX_ASIDE {
-                        return Err(self.unusable(&format!(
-                            "more than {MAX_ASIDE} records cannot be read, this may be the wrong file; the first: {}",
-                            self.first_reason()
-                        )));
-                    }
-                    if rows >= u64::from(u32::MAX) {
-                        return Err(self.unusable("has more than 4 billion rows; split it"));
-                    }
-                    let _ = used.try_send(block);
-                    progress.tick(&stage, self.0.consumed.load(Ordering::Relaxed), Some(self.0.stamp.bytes));
-                }
-                Cut::End(remarks) => {
-                    let mut index = self.0.index.write();
-                    remarks.into_iter().for_each(|remark| index.findings.add_for_file(remark));
-                    break;
-                }
-                Cut::Failed(error, rest) => {
-                    self.stopped_early(error, rest)?;
-                    break;
-                }
-            }
-        }
-        progress.tick(&stage, self.0.stamp.bytes, Some(self.0.stamp.bytes));
-        Ok(())
-    }
-
-    /// Takes the header off a table, and detects what the first MiB could not tell.
-    fn first_block(&self, block: &mut Block) -> Result<(), DataError> {
-        let plan = self.0.plan.read().clone();
-        let plan =
-            reading::complete_plan(&plan, block, self.0.layout, self.0.options.mapping.as_ref()).map_err(|issue| {
-                let reason = format!("the header cannot be read: {}", issue.message);
-                self.0.index.write().findings.add_for_file(issue);
-                self.unusable(&reason)
-            })?;
-        *self.0.plan.write() = Arc::new(plan);
-        Ok(())
-    }
-
-    /// Reading failed before the end: damaged compression leaves what was read, anything else is an error.
-    fn stopped_early(&self, error: std::io::Error, rest: Option<(u64, u64, u64)>) -> Result<(), DataError> {
-        use std::io::ErrorKind as Kind;
-        let of_the_disk = matches!(
-            error.kind(),
-            Kind::StorageFull | Kind::FileTooLarge | Kind::QuotaExceeded | Kind::PermissionDenied | Kind::OutOfMemory
-        );
-        if self.0.reads_file || of_the_disk {
-            return Err(self.failed(error));
-        }
-        let what = if self.0.format.container == Container::Parquet { "Parquet" } else { "compressed" };
-        let message = format!(
-            "the {what} data is damaged from here on ({error}) and nothing after it can be read; fetch it again"
-        );
-        let issue = Issue::fault(FindingKind::DecompressionFailed, None, message);
-        let mut index = self.0.index.write();
-        match rest {
-            Some(place) => index.push_aside(place, issue, None),
-            None => index.findings.add_for_file(issue),
-        }
-        Ok(())
-    }
-
-    /// Ok when there is a row.
-    fn usable(&self) -> Result<(), DataError> {
-        let stats = self.stats();
-        if stats.rows > 0 {
-            return Ok(());
-        }
-        let is_table = matches!(self.0.layout, Layout::Table { .. });
-        Err(match stats.records {
-            0 if self.0.stamp.bytes == 0 => self.unusable("the file is empty"),
-            0 if is_table => self.unusable("the table has a header but no rows"),
-            0 => match self.findings().into_iter().find(|finding| finding.severity == Severity::Error) {
-                Some(finding) => self.unusable(&finding.message),
-                None => self.unusable("there are no records in the file"),
-            },
-            1 => self.unusable(&format!("its only record cannot be used: {}", self.first_reason())),
-            records => {
-                self.unusable(&format!("none of its {records} records can be used; the first: {}", self.first_reason()))
-            }
-        })
-    }
-
-    fn first_reason(&self) -> String {
-        self.0.index.read().first_reason().unwrap_or_default()
-    }
-
-    fn unusable(&self, reason: &str) -> DataError {
+    pub(super) fn unusable(&self, reason: &str) -> DataError {
         DataError::Unusable { path: self.0.path.clone(), reason: reason.to_owned() }
     }
 
-    fn failed(&self, source: std::io::Error) -> DataError {
+    pub(super) fn failed(&self, source: std::io::Error) -> DataError {
         DataError::Io { path: self.0.path.clone(), source }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.0.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 

@@ -4,6 +4,7 @@
 //! records share them, and their number is bounded.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
 
 use super::findings::{Findings, general_sentence};
 use super::record::Issue;
@@ -61,6 +62,44 @@ impl Sentences {
     }
 }
 
+/// Spreads numbers that are hashes already: one multiplication by a number of this process' own.
+#[derive(Debug, Clone)]
+struct Spread(u64);
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self(std::hash::RandomState::new().hash_one(0u8) | 1)
+    }
+}
+
+impl BuildHasher for Spread {
+    type Hasher = Spreading;
+
+    fn build_hasher(&self) -> Spreading {
+        Spreading { factor: self.0, state: 0 }
+    }
+}
+
+struct Spreading {
+    factor: u64,
+    state: u64,
+}
+
+impl Hasher for Spreading {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.state ^ number) * u128::from(self.factor);
+        self.state = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}
+
 /// Everything known of the records read so far.
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -71,7 +110,7 @@ pub(super) struct Index {
     chars: Vec<u32>,
     tokens: Vec<u32>,
     /// First 64 bits of the content hash → the first row that has them, and how many have.
-    first: HashMap<u64, (u32, u32)>,
+    first: HashMap<u64, (u32, u32), Spread>,
     /// (row index, occurrence) of the rows whose 64 bits were seen before, ascending.
     repeats: Vec<(u32, u32)>,
     aside: Vec<Aside>,

@@ -39,4 +39,8 @@ impl Splitter for Lines {
     fn line_end(&self) -> u8 {
         self.line_end
     }
+
+    fn spans_lines(&self) -> bool {
+        false
+    }
 }

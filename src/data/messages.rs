@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, JsonStr, SyntaxError, Token};
-use super::record::{Issues, Part, shown, wrong_type};
+use super::record::{Issues, Part, is_blank, shown, wrong_type};
 use super::{FindingKind, Schema, Speaker};
 
 /// The message keys that are read, in the order of their places in [`Message`].
@@ -219,6 +219,19 @@ fn call_object(
     calls: &mut Vec<String>,
     issues: &mut Issues,
 ) -> Result<(), SyntaxError> {
+    let before = calls.len();
+    read_call(cursor, calls)?;
+    if calls.len() == before {
+        issues.warn(
+            FindingKind::WrongType,
+            path.to_owned(),
+            "a call has neither a name nor arguments that can be read; write both as texts",
+        );
+    }
+    Ok(())
+}
+
+fn read_call(cursor: &mut Cursor<'_>, calls: &mut Vec<String>) -> Result<(), SyntaxError> {
     let (mut name, mut arguments) = (String::new(), String::new());
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {
@@ -233,7 +246,7 @@ fn call_object(
                 arguments = cursor.since(start).to_owned();
             }
             // Nesting is bounded by the cursor, so this recursion is too.
-            ("function", Token::Object) => call_object(cursor, path, calls, issues)?,
+            ("function", Token::Object) => read_call(cursor, calls)?,
             (_, token) => cursor.skip(token)?,
         }
     }
@@ -285,7 +298,7 @@ fn turn_of<'a>(
         let pieces = std::iter::once(text.as_ref()).chain(message.calls.iter().map(String::as_str));
         Cow::Owned(pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join("\n"))
     };
-    if text.trim().is_empty() && speaker != Speaker::System {
+    if is_blank(&text) && speaker != Speaker::System {
         issues.warn(FindingKind::EmptyText, path(text_key), "the text is empty; fill it if one belongs there");
     }
     Some(Part { speaker, text })

@@ -16,6 +16,7 @@ mod finding;
 mod findings;
 mod format;
 mod index;
+mod indexing;
 mod json_array;
 mod jsonl;
 mod measure;

@@ -4,6 +4,8 @@
 //! Constraint: the result does not depend on the number of threads; memory is a few blocks whatever the file's size.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::prelude::*;
@@ -63,8 +65,16 @@ pub(super) fn with_parts<T>(
 /// What came out of one record.
 pub(super) enum Outcome {
     Row(Entry),
-    /// Offset, bytes, line; the reason; the hash of records too long to be shown whole.
-    Aside((u64, u64, u64), Issue, Option<String>),
+    Aside(Box<SetAside>),
+}
+
+/// A record that is no row.
+pub(super) struct SetAside {
+    /// Offset, bytes, line.
+    pub place: (u64, u64, u64),
+    pub issue: Issue,
+    /// The hash of records too long to be shown whole.
+    pub hash: Option<String>,
 }
 
 /// The outcomes of some records in file order, and the remarks with the place of their record among them.
@@ -77,8 +87,22 @@ pub(super) struct Batch {
 /// The most bytes of a quarantined record that are shown.
 pub(super) const SHOWN: u64 = 1 << 20;
 
+/// Whether rows get their content hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    Hash,
+    /// For measuring: the hash is zero.
+    None,
+}
+
 /// Reads the records of a block on the pool.
-pub(super) fn read_block(block: &Block, plan: &Plan, layout: Layout, max_record_bytes: u64) -> Vec<Batch> {
+pub(super) fn read_block(
+    block: &Block,
+    plan: &Plan,
+    layout: Layout,
+    max_record_bytes: u64,
+    identity: Identity,
+) -> Vec<Batch> {
     let mut tasks: Vec<std::ops::Range<usize>> = Vec::new();
     let (mut from, mut bytes) = (0, 0);
     for (place, piece) in block.pieces.iter().enumerate() {
@@ -91,10 +115,17 @@ pub(super) fn read_block(block: &Block, plan: &Plan, layout: Layout, max_record_
         }
     }
     tasks.push(from..block.pieces.len());
-    tasks.into_par_iter().map(|task| read_task(block, task, plan, layout, max_record_bytes)).collect()
+    tasks.into_par_iter().map(|task| read_task(block, task, plan, layout, max_record_bytes, identity)).collect()
 }
 
-fn read_task(block: &Block, task: std::ops::Range<usize>, plan: &Plan, layout: Layout, max_record_bytes: u64) -> Batch {
+fn read_task(
+    block: &Block,
+    task: std::ops::Range<usize>,
+    plan: &Plan,
+    layout: Layout,
+    max_record_bytes: u64,
+    identity: Identity,
+) -> Batch {
     let last = block.pieces.len().saturating_sub(1);
     let pieces = block.pieces.get(task.clone()).unwrap_or_default();
     let mut batch = Batch { outcomes: Vec::with_capacity(pieces.len()), remarks: Vec::new() };
@@ -110,7 +141,8 @@ fn read_task(block: &Block, task: std::ops::Range<usize>, plan: &Plan, layout: L
                     message = format!("{message} ({})", cause.message);
                 }
                 let issue = Issue::fault(FindingKind::RowTooLarge, None, message);
-                Outcome::Aside((long.offset, long.bytes, long.line), issue, Some(long.hash.to_hex().to_string()))
+                let place = (long.offset, long.bytes, long.line);
+                Outcome::Aside(Box::new(SetAside { place, issue, hash: Some(long.hash.to_hex().to_string()) }))
             }
             Piece::Record { start, end, line } => {
                 let record = block.bytes.get(*start..*end).unwrap_or_default();
@@ -121,7 +153,11 @@ fn read_task(block: &Block, task: std::ops::Range<usize>, plan: &Plan, layout: L
                 let read = match (&block.cut_off, ends_file) {
                     (Some(issue), true) => Err(issue.clone()),
                     _ => with_parts(record, plan, layout, ends_file, &mut issues, |parts| {
-                        (content_hash(parts, &mut scratch), measure_parts(parts))
+                        let hash = match identity {
+                            Identity::Hash => content_hash(parts, &mut scratch),
+                            Identity::None => ContentHash([0; 32]),
+                        };
+                        (hash, measure_parts(parts))
                     }),
                 };
                 match (read, u32::try_from(record.len())) {
@@ -143,7 +179,8 @@ fn read_task(block: &Block, task: std::ops::Range<usize>, plan: &Plan, layout: L
                             Issue::fault(FindingKind::RowTooLarge, None, "the record is longer than 4 GiB; split it")
                         });
                         let hash = (record.len() as u64 > SHOWN).then(|| blake3::hash(record).to_hex().to_string());
-                        Outcome::Aside((offset, record.len() as u64, *line), issue, hash)
+                        let place = (offset, record.len() as u64, *line);
+                        Outcome::Aside(Box::new(SetAside { place, issue, hash }))
                     }
                 }
             }
@@ -259,7 +296,7 @@ pub(super) fn append(index: &mut Index, batch: Batch) {
         }
         match outcome {
             Outcome::Row(entry) => index.push_row(entry),
-            Outcome::Aside(place, issue, hash) => index.push_aside(place, issue, hash),
+            Outcome::Aside(aside) => index.push_aside(aside.place, aside.issue, aside.hash),
         }
     }
 }
@@ -288,6 +325,24 @@ pub(super) enum Cut {
     End(Vec<Issue>),
     /// Reading failed; the unfinished record: offset, bytes, line.
     Failed(std::io::Error, Option<(u64, u64, u64)>),
+}
+
+/// A stream that ends when it is told to, so that a record of many GiB does not outlive its cancellation.
+pub(super) struct Stoppable<R> {
+    pub stream: R,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Stoppable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // A bounded read, so that the flag is looked at often.
+        let end = buffer.len().min(1 << 20);
+        if self.stop.load(Ordering::Relaxed) {
+            Ok(0)
+        } else {
+            self.stream.read(buffer.get_mut(..end).unwrap_or_default())
+        }
+    }
 }
 
 /// Cuts the stream until its end, or until nobody listens any more. Used blocks come back to be filled again.

@@ -87,13 +87,20 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// A comparison with each of the few mapped names is faster than hashing every key of every record.
     fn role(&self, name: &str) -> Option<FieldRole> {
-        self.mapping.as_ref()?.fields.get(name).copied()
+        let fields = self.mapping.as_ref()?.fields.as_slice();
+        fields.iter().find(|(field, _)| field.as_str() == name).map(|(_, role)| *role)
     }
 
     fn name(&self, role: FieldRole) -> &str {
         self.mapping.as_ref().and_then(|mapping| mapping.field(role)).unwrap_or(role.name())
     }
+}
+
+/// True where there is nothing to read.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
 }
 
 /// The value of one field with a role.
@@ -189,7 +196,7 @@ fn json_slots<'a>(text: &'a str, plan: &Plan, issues: &mut Issues) -> Result<Opt
             None => {
                 let token = cursor.value()?;
                 cursor.skip(token)?;
-                if seen.again(&key) {
+                if seen.again(key.clone()) {
                     issues.warn(
                         FindingKind::DuplicateKey,
                         shown(&key),
@@ -211,15 +218,15 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn again(&mut self, key: &Cow<'a, str>) -> bool {
-        if self.few.contains(key) {
+    fn again(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.contains(&key) {
             return true;
         }
         if self.few.len() < 32 {
-            self.few.push(key.clone());
+            self.few.push(key);
             return false;
         }
-        !self.many.insert(key.clone())
+        !self.many.insert(key)
     }
 }
 
@@ -321,7 +328,7 @@ pub(super) fn table_row<'a>(cells: &'a [Cow<'a, str>], plan: &Plan, issues: &mut
 fn table_slot<'a>(cell: &'a str, name: &str, role: FieldRole, plan: &Plan, issues: &mut Issues) -> Slot<'a> {
     let schema = plan.mapping.as_ref().map_or(Schema::Messages, |mapping| mapping.schema);
     let is_list = matches!(role, FieldRole::Conversation | FieldRole::History);
-    if role == FieldRole::History && cell.trim().is_empty() {
+    if role == FieldRole::History && is_blank(cell) {
         return Slot::Null;
     }
     let may_be_list = matches!(role, FieldRole::Prompt | FieldRole::Response | FieldRole::Chosen | FieldRole::Rejected)
@@ -394,7 +401,7 @@ fn assemble<'a>(
         Some(Some(Slot::Turns(turns))) if turns.iter().any(|turn| turn.speaker == Speaker::User)
     );
     if let Some(Slot::Text(text)) = slots.take(FieldRole::System)
-        && !text.trim().is_empty()
+        && !is_blank(&text)
     {
         parts.turns.push(Part { speaker: Speaker::System, text });
     }
@@ -404,7 +411,7 @@ fn assemble<'a>(
         }
     }
     let input = match slots.take(FieldRole::Input) {
-        Some(Slot::Text(text)) if !text.trim().is_empty() => Some(text),
+        Some(Slot::Text(text)) if !is_blank(&text) => Some(text),
         _ => None,
     };
     for (role, speaker) in [
@@ -436,7 +443,7 @@ fn assemble<'a>(
     if let Some(last) = parts.rejected.iter().rposition(|turn| turn.speaker == Speaker::User) {
         parts.rejected.drain(..=last);
     }
-    if parts.turns.iter().all(|turn| turn.text.trim().is_empty()) {
+    if parts.turns.iter().all(|turn| is_blank(&turn.text)) {
         return Err(Issue::fault(
             FindingKind::EmptyText,
             None,
@@ -449,7 +456,7 @@ fn assemble<'a>(
 fn put<'a>(slot: Option<Slot<'a>>, speaker: Speaker, name: &str, turns: &mut Vec<Part<'a>>, issues: &mut Issues) {
     match slot {
         Some(Slot::Text(text)) => {
-            if text.trim().is_empty() {
+            if is_blank(&text) {
                 issues.warn(FindingKind::EmptyText, shown(name), "the text is empty; fill it if one belongs there");
             }
             turns.push(Part { speaker, text });

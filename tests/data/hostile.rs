@@ -153,9 +153,7 @@ fn lists_and_objects_written_over_lines_are_understood_or_explained() {
     let (reason, dataset) = unusable(&file("rows.jsonl", "[1,2]\n[3,4]\n"));
     assert!(reason.contains("is a list; a row must be an object"), "{reason}");
     assert_eq!(dataset.expect("opened").stats().quarantined, 2);
-    let pretty = format!(
-        "{{\n  \"instruction\": \"a\",\n  \"output\": \"b\"\n}}\n{{\n\"instruction\":\"c\",\n\"output\":\"d\"}}\n"
-    );
+    let pretty = "{\n  \"instruction\": \"a\",\n  \"output\": \"b\"\n}\n{\n\"instruction\":\"c\",\n\"output\":\"d\"}\n";
     let dataset = usable(&file("rows.json", pretty));
     assert_eq!((dataset.len(), kinds(&dataset)), (2, vec![FindingKind::Layout]));
     assert_eq!(dataset.line(1), Some(5));

@@ -45,6 +45,30 @@ pub struct Matched {
     pub stale: Vec<Decision>,
 }
 
+/// The identity of each row, by row index. A [`Dataset`] is one, and so is a list of ids.
+pub trait RowIds {
+    /// `None` when there is no such row.
+    fn row_id(&self, index: usize) -> Option<RowId>;
+}
+
+impl RowIds for Dataset {
+    fn row_id(&self, index: usize) -> Option<RowId> {
+        self.id(index)
+    }
+}
+
+impl RowIds for [RowId] {
+    fn row_id(&self, index: usize) -> Option<RowId> {
+        self.get(index).cloned()
+    }
+}
+
+impl RowIds for Vec<RowId> {
+    fn row_id(&self, index: usize) -> Option<RowId> {
+        self.as_slice().row_id(index)
+    }
+}
+
 impl Decisions {
     pub fn len(&self) -> usize {
         self.0.len()
@@ -58,21 +82,12 @@ impl Decisions {
         self.0.get(&row)
     }
 
-    /// Keeps apart what applies to `dataset` and what does not.
-    pub fn matched(&self, dataset: &Dataset) -> Matched {
-        self.matched_by(dataset.len(), |index| dataset.number(index), |index| dataset.id(index))
-    }
-
-    /// As [`Decisions::matched`], for `rows` rows with record numbers ascending by index.
-    pub fn matched_by(
-        &self,
-        rows: usize,
-        number: impl Fn(usize) -> Option<u64>,
-        id: impl Fn(usize) -> Option<RowId>,
-    ) -> Matched {
+    /// Keeps apart what applies to these rows and what does not (`numbers[i]` is the record number of row index i,
+    /// ascending).
+    pub fn matched(&self, numbers: &[u64], ids: &(impl RowIds + ?Sized)) -> Matched {
         let mut matched = Matched::default();
         for decision in self.0.values() {
-            let found = index_of(decision.row, rows, &number).and_then(&id);
+            let found = numbers.binary_search(&decision.row).ok().and_then(|index| ids.row_id(index));
             match found {
                 Some(id) if decision.id.0.is_empty() || decision.id == id => {
                     matched.in_force.0.insert(decision.row, Decision { id, ..decision.clone() });
@@ -82,17 +97,4 @@ impl Decisions {
         }
         matched
     }
-}
-
-fn index_of(row: u64, rows: usize, number: &impl Fn(usize) -> Option<u64>) -> Option<usize> {
-    let (mut low, mut high) = (0, rows);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if number(middle)? < row {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    (low < rows && number(low)? == row).then_some(low)
 }

@@ -10,7 +10,7 @@ mod figures;
 mod select;
 mod settings;
 
-pub use decisions::{Decision, Decisions, Matched, Verdict};
+pub use decisions::{Decision, Decisions, Matched, RowIds, Verdict};
 pub use error::SelectionError;
 pub use evaluate::{Evaluation, evaluate};
 pub use figures::{auroc, average_precision};

@@ -2,7 +2,7 @@
 
 use rayon::slice::ParallelSliceMut;
 
-use super::{Decisions, RankBy, SelectionError, SelectionSettings, Verdict, WeightMode};
+use super::{Decision, Decisions, RankBy, RowIds, SelectionError, SelectionSettings, Verdict, WeightMode};
 use crate::transport::Outcome;
 
 /// What became of a row and who said so.
@@ -63,13 +63,15 @@ pub struct Selection {
     pub kept: usize,
     pub kept_by_hand: usize,
     pub dropped_by_hand: usize,
+    /// Decisions that were not applied: the row is gone, quarantined or has other words now. Tell the user.
+    pub stale: Vec<Decision>,
 }
 
 impl Selection {
     /// Cuts by the ranking, then applies the decisions (`numbers[i]` is the record number of row index i,
-    /// ascending). Decisions are applied by number: pass those of [`Decisions::matched`], whose ids agree.
-    ///
-    /// A row that a decision names is `KeptByHand` or `DroppedByHand` also where the machine agrees.
+    /// ascending, and `ids` tells its identity). A decision is applied only where number and id agree; the others
+    /// are in [`Selection::stale`]. A row that a decision names is `KeptByHand` or `DroppedByHand` also where the
+    /// machine agrees.
     ///
     /// # Errors
     /// A setting is out of range, the outcome has no rows, does not fit `numbers` or holds a value that is no
@@ -78,6 +80,7 @@ impl Selection {
         outcome: &Outcome,
         settings: &SelectionSettings,
         numbers: &[u64],
+        ids: &(impl RowIds + ?Sized),
         decisions: &Decisions,
     ) -> Result<Self, SelectionError> {
         let settings = settings.checked()?;
@@ -103,7 +106,8 @@ impl Selection {
         }
         let cut = order.get(dropped).and_then(|&index| values.get(index as usize)).copied().unwrap_or(0.0);
 
-        for decision in decisions.0.values() {
+        let matched = decisions.matched(numbers, ids);
+        for decision in matched.in_force.0.values() {
             let Ok(index) = numbers.binary_search(&decision.row) else { continue };
             if let Some(state) = states.get_mut(index) {
                 *state = match decision.verdict {
@@ -117,7 +121,18 @@ impl Selection {
         let dropped_by_hand = count(RowState::DroppedByHand);
         let kept = count(RowState::Kept) + kept_by_hand;
         let loss_weights = loss_weights(&outcome.weights, &states, kept, settings.weights)?;
-        Ok(Self { states, ranks, order, loss_weights, machine_keep, cut, kept, kept_by_hand, dropped_by_hand })
+        Ok(Self {
+            states,
+            ranks,
+            order,
+            loss_weights,
+            machine_keep,
+            cut,
+            kept,
+            kept_by_hand,
+            dropped_by_hand,
+            stale: matched.stale,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dipole::data::RowId;
 use dipole::selection::{
-    Decision, Decisions, Keep, RankBy, RowState, Selection, SelectionSettings, Verdict, WeightMode,
+    Decision, Decisions, Keep, RankBy, RowState, Selection, SelectionError, SelectionSettings, Verdict, WeightMode,
 };
 use dipole::transport::{Outcome, SideOutcome, Stop};
 
@@ -45,11 +45,21 @@ fn decision(row: u64, id: &str, verdict: Verdict) -> Decision {
 }
 
 fn decisions(list: &[(u64, Verdict)]) -> Decisions {
-    Decisions(list.iter().map(|&(row, verdict)| (row, decision(row, "", verdict))).collect())
+    Decisions(list.iter().map(|&(row, verdict)| (row, decision(row, "id", verdict))).collect())
 }
 
 fn numbers(rows: usize) -> Vec<u64> {
     (0..rows as u64).collect()
+}
+
+/// Calls the selection for rows that are all called `id`.
+fn select(
+    outcome: &Outcome,
+    settings: &SelectionSettings,
+    numbers: &[u64],
+    decisions: &Decisions,
+) -> Result<Selection, SelectionError> {
+    Selection::from(outcome, settings, numbers, &vec![RowId("id".to_owned()); numbers.len()], decisions)
 }
 
 const EQUAL: [f64; 5] = [0.2; 5];
@@ -58,7 +68,7 @@ const EQUAL: [f64; 5] = [0.2; 5];
 fn the_highest_scores_go_first_and_ties_by_row() {
     let outcome = outcome(&[0.1, 0.7, -0.3, 0.7, -0.0], &[0.3, 0.1, 0.4, 0.1, 0.1]);
     let by_score = settings(Keep::Count(2), RankBy::Score, WeightMode::Uniform);
-    let cut = Selection::from(&outcome, &by_score, &numbers(5), &Decisions::default()).expect("selects");
+    let cut = select(&outcome, &by_score, &numbers(5), &Decisions::default()).expect("selects");
     assert_eq!(cut.order, [1, 3, 0, 4, 2]);
     assert_eq!(cut.ranks, [3, 1, 5, 2, 4]);
     assert_eq!(cut.cut, 0.0);
@@ -68,7 +78,7 @@ fn the_highest_scores_go_first_and_ties_by_row() {
     assert_eq!(cut.loss_weights, [0.0, 0.0, 1.0, 0.0, 1.0]);
 
     let by_weight = settings(Keep::Share(0.4), RankBy::Weight, WeightMode::Uniform);
-    let cut = Selection::from(&outcome, &by_weight, &numbers(5), &Decisions::default()).expect("selects");
+    let cut = select(&outcome, &by_weight, &numbers(5), &Decisions::default()).expect("selects");
     assert_eq!(cut.order, [1, 3, 4, 0, 2]);
     assert_eq!(cut.cut, 0.3);
     assert_eq!(cut.states, [Kept, Dropped, Kept, Dropped, Dropped]);
@@ -77,7 +87,7 @@ fn the_highest_scores_go_first_and_ties_by_row() {
 #[test]
 fn minus_zero_ties_with_zero() {
     let outcome = outcome(&[-0.0, 0.0, -0.0], &[0.3, 0.3, 0.4]);
-    let cut = Selection::from(&outcome, &SelectionSettings::default(), &numbers(3), &Decisions::default());
+    let cut = select(&outcome, &SelectionSettings::default(), &numbers(3), &Decisions::default());
     assert_eq!(cut.expect("selects").order, [0, 1, 2]);
 }
 
@@ -91,8 +101,7 @@ fn ranks_agree_with_a_plain_sort_on_random_scores() {
         })
         .collect();
     let outcome = outcome(&scores, &vec![1.0 / 3000.0; 3000]);
-    let cut = Selection::from(&outcome, &SelectionSettings::default(), &numbers(3000), &Decisions::default())
-        .expect("selects");
+    let cut = select(&outcome, &SelectionSettings::default(), &numbers(3000), &Decisions::default()).expect("selects");
     let mut plain: Vec<u32> = (0..3000).collect();
     plain.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
     assert_eq!(cut.order, plain);
@@ -105,7 +114,7 @@ fn every_mode_has_mean_one_over_the_kept_rows() {
     let weights = [0.05, 0.15, 0.2, 0.25, 0.35];
     let outcome = outcome(&[5.0, 4.0, 3.0, 2.0, 1.0], &weights);
     let cut = |mode| {
-        Selection::from(&outcome, &settings(Keep::Count(3), RankBy::Score, mode), &numbers(5), &Decisions::default())
+        select(&outcome, &settings(Keep::Count(3), RankBy::Score, mode), &numbers(5), &Decisions::default())
             .expect("selects")
             .loss_weights
     };
@@ -134,11 +143,11 @@ fn every_mode_has_mean_one_over_the_kept_rows() {
 fn tiny_weights_keep_their_ratios() {
     let outcome = outcome(&[0.0, 0.0, 0.0], &[1e-300, 3e-300, 0.0]);
     let all = settings(Keep::Share(1.0), RankBy::Score, WeightMode::Proportional);
-    let cut = Selection::from(&outcome, &all, &numbers(3), &Decisions::default()).expect("selects");
+    let cut = select(&outcome, &all, &numbers(3), &Decisions::default()).expect("selects");
     assert!((cut.loss_weights[0] - 0.75).abs() < 1e-12 && (cut.loss_weights[1] - 2.25).abs() < 1e-12);
     assert_eq!(cut.loss_weights[2], 0.0);
     let cold = settings(Keep::Share(1.0), RankBy::Score, WeightMode::Tempered { temperature: 1e-300 });
-    let cut = Selection::from(&outcome, &cold, &numbers(3), &Decisions::default()).expect("selects");
+    let cut = select(&outcome, &cold, &numbers(3), &Decisions::default()).expect("selects");
     assert_eq!(cut.loss_weights, [0.0, 3.0, 0.0]);
 }
 
@@ -149,7 +158,7 @@ fn decisions_overrule_the_machine() {
     let numbers = [0, 1, 3, 4, 5];
     let decisions = decisions(&[(0, Verdict::Keep), (4, Verdict::Drop), (5, Verdict::Keep), (2, Verdict::Drop)]);
     let three = settings(Keep::Count(3), RankBy::Score, WeightMode::Proportional);
-    let cut = Selection::from(&outcome, &three, &numbers, &decisions).expect("selects");
+    let cut = select(&outcome, &three, &numbers, &decisions).expect("selects");
     use RowState::{Dropped, DroppedByHand, Kept, KeptByHand};
     assert_eq!(cut.states, [KeptByHand, Dropped, Kept, DroppedByHand, KeptByHand]);
     assert_eq!((cut.kept, cut.kept_by_hand, cut.dropped_by_hand, cut.machine_keep), (3, 2, 1, 3));
@@ -160,7 +169,7 @@ fn decisions_overrule_the_machine() {
 fn all_rows_may_be_dropped_by_hand() {
     let outcome = outcome(&[1.0, 2.0], &[0.5, 0.5]);
     let all = decisions(&[(0, Verdict::Drop), (1, Verdict::Drop)]);
-    let cut = Selection::from(&outcome, &SelectionSettings::default(), &numbers(2), &all).expect("selects");
+    let cut = select(&outcome, &SelectionSettings::default(), &numbers(2), &all).expect("selects");
     assert_eq!((cut.kept, cut.loss_weights), (0, vec![0.0, 0.0]));
 }
 
@@ -168,49 +177,52 @@ fn all_rows_may_be_dropped_by_hand() {
 fn one_row_is_kept_with_weight_one() {
     for mode in [WeightMode::Uniform, WeightMode::Paper, WeightMode::Proportional] {
         let one = settings(Keep::Share(0.1), RankBy::Weight, mode);
-        let cut = Selection::from(&outcome(&[3.0], &[1.0]), &one, &[9], &Decisions::default()).expect("selects");
+        let cut = select(&outcome(&[3.0], &[1.0]), &one, &[9], &Decisions::default()).expect("selects");
         assert_eq!((cut.kept, cut.loss_weights, cut.ranks), (1, vec![1.0], vec![1]));
     }
 }
 
 #[test]
 fn what_cannot_be_selected_is_an_error_that_names_it() {
-    let select = |score: &[f64], weights: &[f64], numbers: &[u64], mode| {
+    let error = |score: &[f64], weights: &[f64], numbers: &[u64], mode| {
         let settings = settings(Keep::Share(0.5), RankBy::Score, mode);
-        Selection::from(&outcome(score, weights), &settings, numbers, &Decisions::default())
-            .expect_err("must fail")
-            .to_string()
+        select(&outcome(score, weights), &settings, numbers, &Decisions::default()).expect_err("must fail").to_string()
     };
     let plain = WeightMode::Proportional;
-    assert_eq!(select(&[], &[], &[], plain), "there are no rows to select from");
-    assert_eq!(select(&[1.0, f64::NAN], &[0.5, 0.5], &[4, 7], plain), "the score of row 7 is not a number");
-    assert_eq!(select(&[1.0, 2.0], &[0.5, -0.5], &[4, 7], plain), "the weight of row 7 is not a number of at least 0");
-    assert!(select(&[1.0, 2.0], &[0.5, 0.5], &[4], plain).contains("2 weights but 1 record numbers"));
-    assert!(select(&[1.0, 2.0], &[0.5, 0.5], &[4, 4], plain).contains("do not ascend"));
-    assert!(select(&[1.0, 2.0], &[0.0, 1.0], &[0, 1], plain).contains("every kept row has learned weight 0"));
+    assert_eq!(error(&[], &[], &[], plain), "there are no rows to select from");
+    assert_eq!(error(&[1.0, f64::NAN], &[0.5, 0.5], &[4, 7], plain), "the score of row 7 is not a number");
+    assert_eq!(error(&[1.0, 2.0], &[0.5, -0.5], &[4, 7], plain), "the weight of row 7 is not a number of at least 0");
+    assert!(error(&[1.0, 2.0], &[0.5, 0.5], &[4], plain).contains("2 weights but 1 record numbers"));
+    assert!(error(&[1.0, 2.0], &[0.5, 0.5], &[4, 4], plain).contains("do not ascend"));
+    assert!(error(&[1.0, 2.0], &[0.0, 1.0], &[0, 1], plain).contains("every kept row has learned weight 0"));
     let cold = WeightMode::Tempered { temperature: 0.0 };
-    assert!(select(&[1.0, 2.0], &[0.5, 0.5], &[0, 1], cold).starts_with("temperature must be a number above 0"));
+    assert!(error(&[1.0, 2.0], &[0.5, 0.5], &[0, 1], cold).starts_with("temperature must be a number above 0"));
 }
 
 #[test]
 fn a_decision_holds_only_where_number_and_id_agree() {
-    let rows = [(0, "aa"), (2, "bb"), (3, "cc")];
+    let numbers = [0, 2, 3, 8];
+    let ids = ["aa", "bb", "cc", "dd"].map(|id| RowId(id.to_owned()));
     let list = [
         decision(0, "aa", Verdict::Drop),
         decision(1, "xx", Verdict::Drop),
-        decision(2, "old", Verdict::Keep),
-        decision(3, "", Verdict::Keep),
+        decision(2, "old", Verdict::Drop),
+        decision(3, "", Verdict::Drop),
         decision(9, "bb", Verdict::Keep),
     ];
     let decisions = Decisions(list.into_iter().map(|decision| (decision.row, decision)).collect());
-    let matched = decisions.matched_by(
-        rows.len(),
-        |index| rows.get(index).map(|row| row.0),
-        |index| rows.get(index).map(|row| RowId(row.1.to_owned())),
-    );
+    let matched = decisions.matched(&numbers, ids.as_slice());
     let in_force: Vec<_> = matched.in_force.0.values().map(|decision| (decision.row, decision.id.0.as_str())).collect();
     assert_eq!(in_force, [(0, "aa"), (3, "cc")]);
-    assert_eq!(matched.stale.iter().map(|decision| decision.row).collect::<Vec<_>>(), [1, 2, 9]);
+    let rows_of = |list: &[Decision]| list.iter().map(|decision| decision.row).collect::<Vec<_>>();
+    assert_eq!(rows_of(&matched.stale), [1, 2, 9]);
+
+    let all = settings(Keep::Share(1.0), RankBy::Score, WeightMode::Uniform);
+    let cut =
+        Selection::from(&outcome(&[0.0; 4], &[0.25; 4]), &all, &numbers, ids.as_slice(), &decisions).expect("selects");
+    use RowState::{DroppedByHand, Kept};
+    assert_eq!(cut.states, [DroppedByHand, Kept, DroppedByHand, Kept]);
+    assert_eq!(rows_of(&cut.stale), [1, 2, 9]);
 }
 
 #[test]
@@ -218,7 +230,6 @@ fn a_million_rows_can_be_selected() {
     let rows = 1_000_000;
     let score: Vec<f64> = (0..rows).map(|row| f64::from((row as u32).wrapping_mul(2_654_435_761))).collect();
     let outcome = outcome(&score, &vec![1.0 / rows as f64; rows]);
-    let cut = Selection::from(&outcome, &SelectionSettings::default(), &numbers(rows), &Decisions::default())
-        .expect("selects");
+    let cut = select(&outcome, &SelectionSettings::default(), &numbers(rows), &Decisions::default()).expect("selects");
     assert_eq!(cut.kept, 800_000);
 }

@@ -289,6 +289,26 @@ impl Dataset {
         serde_json::to_vec(&object).map_err(|error| self.failed(error.into()))
     }
 
+    /// The cells of one CSV or TSV record in the order of [`Dataset::header`].
+    ///
+    /// # Errors
+    /// As [`Dataset::row`].
+    pub(super) fn record_cells(&self, index: usize) -> Result<Vec<String>, DataError> {
+        let (_, entry, record) = self.record(index)?;
+        self.with_parts(&record, entry.hash, |_| ())?;
+        let text = std::str::from_utf8(&record).unwrap_or_default();
+        let cells = delimited::cells(text, self.delimiter().unwrap_or(b','));
+        Ok(cells.into_iter().map(std::borrow::Cow::into_owned).collect())
+    }
+
+    /// What stands between the cells of a table.
+    pub(super) fn delimiter(&self) -> Option<u8> {
+        match self.0.layout {
+            Layout::Table { delimiter, .. } => Some(delimiter),
+            _ => None,
+        }
+    }
+
     /// The bytes of one readable record, from a file that is still the one that was indexed.
     fn record(&self, index: usize) -> Result<(u64, Entry, Vec<u8>), DataError> {
         let place = {

@@ -66,3 +66,13 @@ pub struct Quarantined {
     /// BLAKE3 of the whole record in hex, where [`super::Dataset::quarantined_raw`] shows only its beginning.
     pub hash: Option<String>,
 }
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Info => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}

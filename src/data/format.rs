@@ -28,3 +28,25 @@ pub struct Format {
     pub container: Container,
     pub compression: Compression,
 }
+
+impl std::fmt::Display for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Jsonl => "JSON lines",
+            Self::Json => "JSON list",
+            Self::Csv => "CSV",
+            Self::Tsv => "TSV",
+            Self::Parquet => "Parquet",
+        })
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.compression {
+            Compression::None => self.container.fmt(f),
+            Compression::Gzip => write!(f, "{}, gzip", self.container),
+            Compression::Zstd => write!(f, "{}, zstd", self.container),
+        }
+    }
+}

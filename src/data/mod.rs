@@ -37,4 +37,4 @@ pub use finding::{Finding, FindingKind, Quarantined, Severity};
 pub use format::{Compression, Container, Format};
 pub use row::{ContentHash, Row, RowId, Speaker, Turn};
 pub use schema::{FieldRole, Mapping, MappingError, Schema};
-pub use writer::{WeightedRow, write_rows};
+pub use writer::{WeightedRow, write_quarantine, write_rows};

@@ -1,6 +1,6 @@
 //! What can go wrong in the main job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::data::DataError;
 use crate::embedding::EmbeddingError;
@@ -24,6 +24,33 @@ pub enum ProjectError {
     /// A file of the project, an export or a decision list is malformed; `reason` names row and field.
     #[error("{path}: {reason}", path = path.display())]
     Malformed { path: PathBuf, reason: String },
+    /// A row has no usable vector; the reason says what to do.
+    #[error("{path}: row {row} (line {line}): {reason}", path = path.display())]
+    Vector { path: PathBuf, row: u64, line: u64, reason: String },
+    /// Another process works on this file or folder.
+    #[error("{path}: is open in another Dipole; close it there first", path = path.display())]
+    Busy { path: PathBuf },
+    /// The folder cannot take an export; nothing was written.
+    #[error("{path}: {reason}", path = path.display())]
+    Refused { path: PathBuf, reason: String },
+    /// The parts of a run do not belong together; nothing was written.
+    #[error("{0}")]
+    Inconsistent(String),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl ProjectError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(super) fn malformed(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Malformed { path: path.to_owned(), reason: reason.into() }
+    }
+
+    pub(super) fn refused(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Refused { path: path.to_owned(), reason: reason.into() }
+    }
 }

@@ -4,10 +4,13 @@
 //! Constraints: an export is written atomically; a decision is on disk before the call that made it returns;
 //! equal input, settings and engine give equal bytes, but for the manifest's `run` object.
 
+mod atomic;
+mod decision_file;
 mod demo;
 mod error;
 mod export;
 mod folders;
+mod history;
 mod journal;
 mod pipeline;
 mod plan;

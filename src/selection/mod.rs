@@ -1,17 +1,18 @@
 //! From weights to a cut: top-K, manual decisions, loss weights, and figures against labels.
 //!
-//! Constraint: pure functions of an [`Outcome`] and the reviewer's decisions; fast enough to run on every change
-//! (one million rows in well under a second).
+//! Constraint: pure functions of an [`Outcome`](crate::transport::Outcome) and the reviewer's decisions; fast
+//! enough to run on every change (one million rows in well under a second). Labels measure and nothing else.
 
 mod decisions;
+mod error;
 mod evaluate;
+mod figures;
 mod select;
 mod settings;
 
-pub use decisions::{Decision, Decisions, Verdict};
+pub use decisions::{Decision, Decisions, Matched, RowIds, Verdict};
+pub use error::SelectionError;
 pub use evaluate::{Evaluation, evaluate};
+pub use figures::{auroc, average_precision};
 pub use select::{RowState, Selection};
-pub use settings::{Keep, RankBy, SelectionError, SelectionSettings, WeightMode};
-
-#[expect(unused_imports)]
-use crate::transport::Outcome;
+pub use settings::{Keep, RankBy, SelectionSettings, WeightMode};

@@ -6,12 +6,24 @@
 //! Constraints: deterministic for any number of threads; no n×m allocation past the memory budget; knows neither
 //! rows nor files.
 
+mod adam;
+mod cost;
+mod cpu;
 mod error;
+mod gibbs;
+mod kernel;
+mod log_domain;
+mod one_shot;
 mod outcome;
 mod problem;
+mod push_pull;
+mod rounding;
 mod settings;
+mod simd;
 
+pub use cpu::CpuEngine;
 pub use error::TransportError;
+pub use kernel::KernelFormat;
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use problem::{Points, Problem};
 pub use settings::{CheckedSettings, Regularisation, Settings, SolverKind};

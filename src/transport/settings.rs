@@ -2,6 +2,9 @@
 
 use super::TransportError;
 
+const MOST_STEPS: usize = 1_000_000;
+const MOST_THREADS: usize = 4096;
+
 /// How the weights are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,7 +72,32 @@ impl Settings {
 
     /// Checks every range.
     pub fn checked(self) -> Result<CheckedSettings, TransportError> {
-        todo!()
+        let fail = |setting, allowed, found: String| Err(TransportError::Setting { setting, allowed, found });
+        if !(0.0..=1.0).contains(&self.lambda) {
+            return fail("lambda", "from 0 to 1", self.lambda.to_string());
+        }
+        if !(0.005..=10.0).contains(&self.epsilon) {
+            return fail("epsilon", "from 0.005 to 10", self.epsilon.to_string());
+        }
+        match self.regularisation {
+            Regularisation::EffectiveShare(share) if !(share > 0.0 && share < 1.0) => {
+                return fail("effective share", "above 0 and below 1", share.to_string());
+            }
+            Regularisation::Tau(tau) if !(tau > 0.0 && tau.is_finite()) => {
+                return fail("tau", "above 0 and finite", tau.to_string());
+            }
+            _ => {}
+        }
+        if !(self.alpha > 0.0 && self.alpha <= 1.0) {
+            return fail("alpha", "above 0 and at most 1", self.alpha.to_string());
+        }
+        if self.max_steps == 0 || self.max_steps > MOST_STEPS {
+            return fail("max_steps", "from 1 to 1000000", self.max_steps.to_string());
+        }
+        if self.threads > MOST_THREADS {
+            return fail("threads", "from 0 to 4096", self.threads.to_string());
+        }
+        Ok(CheckedSettings(self))
     }
 }
 

@@ -1,0 +1,28 @@
+//! Why a cut cannot be made or figures cannot be told.
+
+use std::path::{Path, PathBuf};
+
+/// A selection setting, an outcome or a label file cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SelectionError {
+    #[error("{setting} must be {allowed}, not {found}")]
+    Setting { setting: &'static str, allowed: &'static str, found: String },
+    /// The outcome does not fit the rows, or holds a value that is no number.
+    #[error("{0}")]
+    Outcome(String),
+    /// A weights or label file is malformed; `place` names line and column.
+    #[error("{path}: {place}: {reason}", path = path.display())]
+    File { path: PathBuf, place: String, reason: String },
+    /// A weights or label file cannot be read.
+    #[error("{path}: {reason}", path = path.display())]
+    Io { path: PathBuf, reason: String },
+    /// The files are well-formed, but nothing can be told from them together.
+    #[error("{0}")]
+    Labels(String),
+}
+
+impl SelectionError {
+    pub(super) fn at(path: &Path, line: u64, column: &str, reason: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), place: format!("line {line}, column {column}"), reason: reason.into() }
+    }
+}

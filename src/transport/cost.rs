@@ -1,0 +1,238 @@
+//! Cosine costs of the custom rows to the reference rows, strip by strip.
+//!
+//! Purpose: C_ij = 1 - cos(x_i, y_j) by matrix products of a strip of custom rows with all reference rows, and the
+//! median of each reference's costs. Constraints: never holds more than one strip, except for a median of at most
+//! 10⁷ costs; the reference rows lie together, each reference padded to whole groups of 32 columns.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::simd::LANES;
+use super::{Points, TransportError};
+use crate::jobs::Progress;
+
+/// Up to this many costs the median is exact.
+const EXACT_MEDIAN: usize = 10_000_000;
+const MEDIAN_SAMPLE: usize = 4_000_000;
+/// A strip is worked on between two looks at the cancel flag: 1 GFLOP is about 10 ms of one core.
+const STRIP_FLOPS: usize = 1 << 30;
+const STRIP_BYTES: usize = 4 << 20;
+const TINY_NORM: f64 = 1e-12;
+
+/// The columns of one reference within the padded layout, in groups.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    /// `safe` or `harmful`, for messages.
+    pub name: &'static str,
+    pub rows: usize,
+    pub start: usize,
+    pub groups: usize,
+}
+
+/// The custom rows and all references, checked.
+pub(crate) struct Clouds<'a> {
+    pub x: Points<'a>,
+    pub blocks: Vec<Block>,
+    /// Groups of 32 columns over all blocks.
+    pub groups: usize,
+    /// Unit reference rows, zero rows as padding.
+    y: Vec<f32>,
+    /// 1/‖x_i‖ where some row is not of unit length.
+    scale: Option<Vec<f32>>,
+}
+
+/// 1/‖row‖ of every row; an error for rows without a direction.
+fn inverse_norms(set: &'static str, points: Points<'_>) -> Result<Vec<f32>, TransportError> {
+    if points.rows == 0 || points.dim == 0 {
+        return Err(TransportError::Empty { set });
+    }
+    points
+        .data
+        .par_chunks_exact(points.dim)
+        .enumerate()
+        .with_min_len(1024)
+        .map(|(row, values)| {
+            let square: f64 = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+            if !square.is_finite() {
+                return Err(TransportError::NotFinite { set, row });
+            }
+            if square < TINY_NORM {
+                return Err(TransportError::ZeroVector { set, row });
+            }
+            Ok((1.0 / square.sqrt()) as f32)
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .collect()
+}
+
+fn needs_scaling(norms: &[f32]) -> bool {
+    norms.iter().any(|norm| (norm - 1.0).abs() > 2e-6)
+}
+
+impl<'a> Clouds<'a> {
+    /// Checks every set and lays the references side by side.
+    pub(crate) fn new(x: Points<'a>, references: &[(&'static str, Points<'_>)]) -> Result<Self, TransportError> {
+        let norms = inverse_norms("custom", x)?;
+        let mut blocks = Vec::with_capacity(references.len());
+        let mut groups = 0;
+        for (name, points) in references {
+            if points.rows > 0 && points.dim != x.dim {
+                return Err(TransportError::Dimensions { set: name, expected: x.dim, found: points.dim });
+            }
+            let wide = points.rows.div_ceil(LANES);
+            blocks.push(Block { name, rows: points.rows, start: groups, groups: wide });
+            groups += wide;
+        }
+        let mut y = vec![0.0; groups * LANES * x.dim];
+        for ((name, points), block) in references.iter().zip(&blocks) {
+            let norms = inverse_norms(name, *points)?;
+            let unit = !needs_scaling(&norms);
+            let from = block.start * LANES * x.dim;
+            let rows = y[from..].chunks_exact_mut(x.dim).zip(points.data.chunks_exact(x.dim));
+            for ((to, row), norm) in rows.zip(norms) {
+                for (to, value) in to.iter_mut().zip(row) {
+                    *to = if unit { *value } else { value * norm };
+                }
+            }
+        }
+        let scale = needs_scaling(&norms).then_some(norms);
+        Ok(Self { x, blocks, groups, y, scale })
+    }
+
+    /// Bytes held here.
+    pub(crate) fn bytes(&self) -> usize {
+        4 * (self.y.len() + self.scale.as_ref().map_or(0, Vec::len))
+    }
+
+    /// Rows of a strip: small enough to stay in the cache and to hear a cancel.
+    pub(crate) fn strip_rows(&self) -> usize {
+        let columns = self.groups * LANES;
+        let by_bytes = STRIP_BYTES / (4 * columns);
+        let by_flops = STRIP_FLOPS / (2 * columns * self.x.dim);
+        (by_bytes.min(by_flops) / 8 * 8).clamp(8, 512)
+    }
+
+    /// Cosines of the custom rows `first..first + rows` with all columns into the front of `out`; padding gets 0.
+    pub(crate) fn cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
+        self.product(self.rows(first, rows), &self.y, self.groups * LANES, out);
+        if let Some(scale) = &self.scale {
+            for (row, scale) in out.chunks_exact_mut(self.groups).zip(&scale[first..first + rows]) {
+                row.as_flattened_mut().iter_mut().for_each(|cosine| *cosine *= scale);
+            }
+        }
+    }
+
+    fn rows(&self, first: usize, rows: usize) -> &[f32] {
+        &self.x.data[first * self.x.dim..(first + rows) * self.x.dim]
+    }
+
+    fn product(&self, x: &[f32], y: &[f32], columns: usize, out: &mut [[f32; LANES]]) {
+        let (rows, dim) = (x.len() / self.x.dim, self.x.dim);
+        let out = &mut out.as_flattened_mut()[..rows * columns];
+        matmul(
+            MatMut::from_row_major_slice_mut(out, rows, columns),
+            Accum::Replace,
+            MatRef::from_row_major_slice(x, rows, dim),
+            MatRef::from_row_major_slice(&y[..columns * dim], columns, dim).transpose(),
+            1.0,
+            Par::Seq,
+        );
+    }
+
+    /// The median cost to one reference: exact up to 10⁷ costs, of a seeded sample of 4·10⁶ above.
+    pub(crate) fn median_cost(&self, block: usize, seed: u64, progress: &dyn Progress) -> Result<f64, TransportError> {
+        let Some(block) = self.blocks.get(block) else { return Ok(f64::NAN) };
+        let from = block.start * LANES * self.x.dim;
+        let y = &self.y[from..from + block.groups * LANES * self.x.dim];
+        let n = self.x.rows;
+        let (rows, reference): (Vec<usize>, Option<Vec<f32>>) = if n * block.rows <= EXACT_MEDIAN {
+            ((0..n).collect(), None)
+        } else {
+            let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x6d65_6469_616e);
+            let columns = block.rows.min(2048);
+            let rows = (0..MEDIAN_SAMPLE / columns).map(|_| random.random_range(0..n)).collect();
+            let mut sample = Vec::with_capacity(columns.next_multiple_of(LANES) * self.x.dim);
+            for _ in 0..columns {
+                let row = random.random_range(0..block.rows) * self.x.dim;
+                sample.extend_from_slice(&y[row..row + self.x.dim]);
+            }
+            sample.resize(columns.next_multiple_of(LANES) * self.x.dim, 0.0);
+            (rows, Some(sample))
+        };
+        let columns = reference.as_ref().map_or(block.rows, |_| block.rows.min(2048));
+        let y = reference.as_deref().unwrap_or(y);
+        let padded = columns.next_multiple_of(LANES);
+        let height = (STRIP_FLOPS / (2 * padded * self.x.dim)).min(STRIP_BYTES / (4 * padded)).clamp(8, 512);
+        let strips: Vec<Vec<u32>> = rows
+            .par_chunks(height)
+            .map(|rows| {
+                progress.check()?;
+                let mut strip = vec![[0.0; LANES]; rows.len() * padded / LANES];
+                let x: Vec<f32> = rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect();
+                self.product(&x, y, padded, &mut strip);
+                let mut costs = Vec::with_capacity(rows.len() * columns);
+                for (row, cosines) in rows.iter().zip(strip.as_flattened().chunks_exact(padded)) {
+                    let scale = self.scale.as_ref().map_or(1.0, |scale| scale[*row]);
+                    // Non-negative floats order as their bits.
+                    costs.extend(cosines[..columns].iter().map(|c| (1.0 - c * scale).max(0.0).to_bits()));
+                }
+                Ok(costs)
+            })
+            .collect::<Result<_, TransportError>>()?;
+        Ok(median(&strips))
+    }
+}
+
+/// The middle value (the mean of the two middle ones for an even count) of float bits, by two counting passes.
+fn median(strips: &[Vec<u32>]) -> f64 {
+    let count: usize = strips.iter().map(Vec::len).sum();
+    let order = |rank: usize| {
+        let (high, below) = locate(strips.iter().flatten().map(|bits| bits >> 16), rank);
+        let low = strips.iter().flatten().filter(|bits| *bits >> 16 == high).map(|bits| bits & 0xffff);
+        let (low, _) = locate(low, rank - below);
+        f64::from(f32::from_bits(high << 16 | low))
+    };
+    let upper = order(count / 2);
+    if count % 2 == 1 { upper } else { (order((count / 2).saturating_sub(1)) + upper) / 2.0 }
+}
+
+/// The 16-bit value at `rank` in ascending order, and how many lie below it.
+fn locate(values: impl Iterator<Item = u32>, rank: usize) -> (u32, usize) {
+    let mut counts = vec![0usize; 1 << 16];
+    for value in values {
+        counts[value as usize & 0xffff] += 1;
+    }
+    let mut below = 0;
+    for (value, count) in counts.iter().enumerate() {
+        if below + count > rank {
+            return (value as u32, below);
+        }
+        below += count;
+    }
+    (0, below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_equals_that_of_a_sorted_list() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        for count in [1, 2, 3, 10, 1001, 1002] {
+            let values: Vec<f32> = (0..count).map(|_| random.random_range(0.0f32..2.0)).collect();
+            let mut sorted = values.clone();
+            sorted.sort_by(f32::total_cmp);
+            let middle = |k: usize| f64::from(sorted[k]);
+            let exact =
+                if count % 2 == 1 { middle(count / 2) } else { (middle(count / 2 - 1) + middle(count / 2)) / 2.0 };
+            let strips: Vec<Vec<u32>> =
+                values.chunks(7).map(|part| part.iter().map(|v| v.to_bits()).collect()).collect();
+            assert_eq!(median(&strips), exact);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The `scaling` solver: one Sinkhorn iteration on both references, then a damped Gibbs update of the weights.
+//!
+//! Purpose: a stationary point of J_τ(w) = (1-λ) OT_ε(w, safe) - λ OT_ε(w, harmful) + τ KL(w ‖ 1/n), where
+//! w_i ∝ exp(-G_i/τ), G = (1-λ) f^Q - λ f^M. Constraints: f is updated last before the weights, within one read of
+//! the kernel; J is not monotone and bounds nothing before the potentials converge, so the residual
+//! r = ‖p - w‖₁ of the Gibbs weights p alone controls damping and end.
+
+use super::gibbs::{Gibbs, sums};
+use super::kernel::{BLOCKS, Kernel, PerBlock, RowArrays, Swept};
+use super::{CheckedSettings, Observer, Stop, TracePoint, TransportError};
+
+/// r below which the weights are frozen and the end is put to the test.
+const FREEZE: f64 = 1e-5;
+/// The residual with frozen weights that counts as converged.
+pub(crate) const CONFIRMED: f64 = 1e-3;
+const SMALLEST_ALPHA: f64 = 0.02;
+const PATIENCE: usize = 20;
+const IMPROVEMENT: f64 = 0.9;
+/// L1 error of the column marginals to which frozen weights are solved, and the sweeps that may take.
+const SETTLED: f64 = 1e-6;
+const SETTLING_SWEEPS: usize = 500;
+/// Changes of g below this multiple of ε are rounding.
+const NOISE: f64 = 1e-5;
+
+/// Potentials that follow the weights.
+pub(crate) struct Alignment<'s, 'k> {
+    pub kernel: &'s mut Kernel<'k>,
+    pub settings: &'s CheckedSettings,
+    pub observer: &'s dyn Observer,
+    /// f of the newest sweep.
+    pub potentials: Vec<PerBlock>,
+    /// g after it.
+    pub columns: [Vec<f64>; BLOCKS],
+    /// g that f was computed from: (f, used) is the plan whose row marginals hold exactly.
+    pub used: [Vec<f64>; BLOCKS],
+    /// L1 errors of the column marginals of that plan.
+    pub marginal: PerBlock,
+    /// Factor by which the change of g shrank per sweep at fixed weights (σ² of the kernel), where it was seen.
+    pub contraction: [Option<f64>; BLOCKS],
+    /// G of the newest sweep.
+    pub scores: Vec<f64>,
+    pub sweeps: usize,
+    numerators: Vec<f64>,
+}
+
+/// What a solver hands to the outcome.
+pub(crate) struct Learned {
+    pub weights: Vec<f64>,
+    pub gibbs: Gibbs,
+    pub residual: f64,
+    pub trace: Vec<TracePoint>,
+    pub stop: Stop,
+}
+
+impl<'s, 'k> Alignment<'s, 'k> {
+    /// Starts with g = 0; `rows` are the custom rows, `columns` the rows of each reference.
+    pub(crate) fn new(
+        kernel: &'s mut Kernel<'k>,
+        settings: &'s CheckedSettings,
+        observer: &'s dyn Observer,
+        rows: usize,
+        columns: [usize; BLOCKS],
+    ) -> Self {
+        Self {
+            kernel,
+            settings,
+            observer,
+            potentials: vec![[0.0; BLOCKS]; rows],
+            columns: columns.map(|m| vec![0.0; m]),
+            used: columns.map(|m| vec![0.0; m]),
+            marginal: [0.0; BLOCKS],
+            contraction: [None; BLOCKS],
+            scores: vec![0.0; rows],
+            sweeps: 0,
+            numerators: vec![0.0; rows],
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// The scale of the costs, for what has their unit.
+    fn scale(&self) -> f64 {
+        self.kernel.epsilon().iter().sum::<f64>() / self.settings.epsilon
+    }
+
+    /// p of the current scores.
+    pub(crate) fn gibbs(&self) -> Gibbs {
+        Gibbs::new(&self.scores, self.settings.regularisation, self.scale())
+    }
+
+    /// r = ‖p - w‖₁.
+    pub(crate) fn residual(&self, gibbs: &Gibbs, weights: &[f64]) -> f64 {
+        let [residual] = sums(self.rows(), |i| [(gibbs.weight(self.scores[i]) - weights[i]).abs()]);
+        residual
+    }
+
+    /// One sweep; the weights' numerators of the rule are left in `numerators`.
+    pub(crate) fn sweep(&mut self, weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync)) -> Result<f64, TransportError> {
+        let mut rows = RowArrays { potentials: &mut self.potentials, weights: &mut self.numerators };
+        let Swept { columns, mass, marginal } =
+            self.kernel.sweep(&self.columns, &mut rows, 1.0, weigh, &Wrapped(self.observer))?;
+        self.used = std::mem::replace(&mut self.columns, columns);
+        self.marginal = marginal;
+        self.sweeps += 1;
+        let lambda = self.settings.lambda;
+        for (score, f) in self.scores.iter_mut().zip(&self.potentials) {
+            *score = score_of(lambda, f);
+        }
+        if !mass.is_finite() || self.scores.iter().any(|score| !score.is_finite()) {
+            return Err(TransportError::Diverged { set: "custom", step: self.sweeps });
+        }
+        Ok(mass)
+    }
+
+    /// Sweeps with these weights until the column marginals hold to `tolerance`, or no longer come nearer.
+    pub(crate) fn settle(
+        &mut self,
+        weights: &[f64],
+        tolerance: f64,
+        most: usize,
+    ) -> Result<(), TransportError> {
+        let (mut best, mut since) = (f64::INFINITY, 0);
+        let mut change_before = [0.0; BLOCKS];
+        for _ in 0..most {
+            self.sweep(&|i, _| weights[i])?;
+            let change = self.change();
+            for b in 0..BLOCKS {
+                let floor = NOISE * self.kernel.epsilon()[b];
+                if change[b] > floor && change_before[b] > change[b] {
+                    self.contraction[b] = Some(change[b] / change_before[b]);
+                }
+            }
+            change_before = change;
+            let error = self.marginal[0].max(self.marginal[1]);
+            if error <= tolerance {
+                break;
+            }
+            if error < IMPROVEMENT * best {
+                (best, since) = (error, 0);
+            } else {
+                since += 1;
+            }
+            if since >= PATIENCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Root mean square change of g in the newest sweep, per reference.
+    fn change(&self) -> PerBlock {
+        std::array::from_fn(|b| {
+            let square: f64 = self.columns[b].iter().zip(&self.used[b]).map(|(new, old)| (new - old).powi(2)).sum();
+            (square / self.columns[b].len().max(1) as f64).sqrt()
+        })
+    }
+
+    /// J_τ at these weights by the semi-dual of the newest potentials, ESS/n, and KL(w ‖ 1/n).
+    pub(crate) fn objective(&self, weights: &[f64], tau: f64, columns: &[Vec<f64>; BLOCKS]) -> (f64, f64, f64) {
+        let n = self.rows() as f64;
+        let [rows, square, entropy] = sums(self.rows(), |i| {
+            let w = weights[i];
+            [w * self.scores[i], w * w, if w > 0.0 { w * w.ln() } else { 0.0 }]
+        });
+        let mean = |g: &Vec<f64>| if g.is_empty() { 0.0 } else { g.iter().sum::<f64>() / g.len() as f64 };
+        let lambda = self.settings.lambda;
+        let divergence = (entropy + n.ln()).max(0.0);
+        let dual = rows + (1.0 - lambda) * mean(&columns[0]) - lambda * mean(&columns[1]);
+        (dual + tau * divergence, 1.0 / (n * square), divergence)
+    }
+
+    /// Records and announces one outer step.
+    pub(crate) fn record(&self, trace: &mut Vec<TracePoint>, weights: &[f64], tau: f64, residual: f64) {
+        let (objective, effective_share, _) = self.objective(weights, tau, &self.columns);
+        let step = trace.len() + 1;
+        let point = TracePoint {
+            step,
+            residual,
+            objective,
+            effective_share,
+            tau,
+            marginal_safe: self.marginal[0],
+            marginal_harmful: self.marginal[1],
+        };
+        self.observer.step(&point);
+        trace.push(point);
+    }
+}
+
+/// G_i = (1-λ) f^Q_i - λ f^M_i.
+pub(crate) fn score_of(lambda: f64, f: &PerBlock) -> f64 {
+    (1.0 - lambda) * f[0] - lambda * f[1]
+}
+
+/// The observer as plain progress.
+pub(crate) struct Wrapped<'a>(pub &'a dyn Observer);
+
+impl crate::jobs::Progress for Wrapped<'_> {
+    fn tick(&self, stage: &str, done: u64, total: Option<u64>) {
+        self.0.tick(stage, done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+/// Runs the scaling iteration from uniform weights.
+pub(crate) fn scaling(alignment: &mut Alignment<'_, '_>) -> Result<Learned, TransportError> {
+    let uniform = vec![1.0 / alignment.rows() as f64; alignment.rows()];
+    scaling_from(alignment, uniform)
+}
+
+/// Runs the scaling iteration from given positive weights that sum to 1.
+pub(crate) fn scaling_from(
+    alignment: &mut Alignment<'_, '_>,
+    mut weights: Vec<f64>,
+) -> Result<Learned, TransportError> {
+    let (settings, observer) = (alignment.settings, alignment.observer);
+    let lambda = settings.lambda;
+    let mut log_weights: Vec<f64> = weights.iter().map(|w| w.ln()).collect();
+    alignment.sweep(&|i, _| weights[i])?;
+    let mut gibbs = alignment.gibbs();
+    let mut trace = Vec::new();
+    let mut alpha = settings.alpha;
+    let smallest_alpha = SMALLEST_ALPHA.min(alpha);
+    let (mut best, mut since) = (f64::INFINITY, 0);
+    let mut stop = Stop::StepLimit;
+    let mut residual = f64::INFINITY;
+    let mut settled = false;
+    for step in 1..=settings.max_steps {
+        observer.tick("aligning", step as u64, Some(settings.max_steps as u64));
+        observer.check()?;
+        let tau = gibbs.tau;
+        let damped = |log_w: f64, score: f64| (1.0 - alpha) * log_w - alpha * score / tau;
+        // The largest exponent of the sweep before keeps this sweep's numerators near 1.
+        let exponents = log_weights.iter().zip(&alignment.scores).map(|(log_w, score)| damped(*log_w, *score));
+        let shift = exponents.fold(f64::NEG_INFINITY, f64::max);
+        let mass = alignment.sweep(&|i, f| (damped(log_weights[i], score_of(lambda, f)) - shift).exp())?;
+        gibbs = alignment.gibbs();
+        residual = alignment.residual(&gibbs, &weights);
+        for (i, log_w) in log_weights.iter_mut().enumerate() {
+            *log_w = damped(*log_w, alignment.scores[i]) - shift - mass.ln();
+            weights[i] = alignment.numerators[i] / mass;
+        }
+        alignment.record(&mut trace, &weights, gibbs.tau, residual);
+        settled = residual <= FREEZE;
+        if settled {
+            alignment.settle(&weights, SETTLED, SETTLING_SWEEPS)?;
+            gibbs = alignment.gibbs();
+            residual = alignment.residual(&gibbs, &weights);
+            if residual <= CONFIRMED {
+                stop = Stop::Converged;
+                break;
+            }
+        }
+        if residual < IMPROVEMENT * best {
+            (best, since) = (residual, 0);
+        } else {
+            since += 1;
+        }
+        if since >= PATIENCE {
+            if alpha <= smallest_alpha {
+                stop = Stop::Stalled;
+                break;
+            }
+            alpha = (alpha / 2.0).max(smallest_alpha);
+            (best, since) = (residual, 0);
+        }
+    }
+    if !settled {
+        alignment.settle(&weights, SETTLED, SETTLING_SWEEPS)?;
+        gibbs = alignment.gibbs();
+        residual = alignment.residual(&gibbs, &weights);
+        if stop == Stop::Stalled && residual <= CONFIRMED {
+            stop = Stop::Converged;
+        }
+    }
+    Ok(Learned { weights, gibbs, residual, trace, stop })
+}

@@ -1,0 +1,8 @@
+//! The cut, loss weights, decisions and figures, as a caller sees them.
+
+#[path = "selection/cut.rs"]
+mod cut;
+#[path = "selection/figures.rs"]
+mod figures;
+#[path = "selection/settings.rs"]
+mod settings;

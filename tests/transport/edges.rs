@@ -1,0 +1,1 @@
+//! Inputs at the edge: a clear error or a correct answer.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::arguments::Inspect;
 use super::terminal::{Terminal, thousands};
 use crate::data::analysis::{Analysis, AnalysisSettings, analyse};
-use crate::data::{Dataset, Mapping, OpenOptions};
+use crate::data::{Dataset, OpenOptions};
 
 pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
@@ -42,8 +42,8 @@ struct Report {
 fn inspect(path: &Path, arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<Report> {
     let mut options = OpenOptions::default();
     if !arguments.map.is_empty() {
-        let detected = Dataset::detect(path, &options, terminal)?;
-        options.mapping = Some(Mapping::with_overrides(detected.as_ref(), &arguments.map)?);
+        let detected = Dataset::begin(path, &options)?.mapping();
+        options.mapping = Some(detected.with_overrides(&arguments.map)?);
     }
     let dataset = Dataset::begin(path, &options)?;
     // A file without a usable row still has findings and a quarantine worth showing.

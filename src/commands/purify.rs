@@ -14,7 +14,7 @@ use crate::selection::{Decisions, Selection, SelectionSettings, WeightMode};
 use crate::transport::{CpuEngine, Regularisation, Settings};
 
 pub fn run(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let plan = plan(arguments, terminal)?;
+    let plan = plan(arguments)?;
     let decisions = match &arguments.decisions {
         Some(path) => Decisions::read(path)?,
         None => Decisions::default(),
@@ -119,7 +119,7 @@ fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
     }
 }
 
-fn plan(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<Plan> {
+fn plan(arguments: &Purify) -> anyhow::Result<Plan> {
     let paper = arguments.preset == Some(Preset::Paper);
     let base = if paper { Settings::paper() } else { Settings::default() };
     let regularisation = match (arguments.tau, arguments.effective_share) {
@@ -149,7 +149,7 @@ fn plan(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<Plan> {
         custom: arguments.custom.clone(),
         safe: arguments.safe.clone(),
         harmful: arguments.harmful.clone(),
-        mapping: mapping(arguments, terminal)?,
+        mapping: mapping(arguments)?,
         encoder: arguments.encoder.clone(),
         views: arguments.views,
         settings,
@@ -158,12 +158,11 @@ fn plan(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<Plan> {
 }
 
 /// The detected mapping of the custom set with the user's corrections; `None` when there are none.
-fn mapping(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<Option<Mapping>> {
+fn mapping(arguments: &Purify) -> anyhow::Result<Option<Mapping>> {
     if arguments.map.is_empty() {
         return Ok(None);
     }
-    let detected = Dataset::detect(&arguments.custom, &OpenOptions::default(), terminal)?;
-    Ok(Some(Mapping::with_overrides(detected.as_ref(), &arguments.map).with_context(|| {
-        format!("{}: --map", arguments.custom.display())
-    })?))
+    let detected = Dataset::begin(&arguments.custom, &OpenOptions::default())?.mapping();
+    let corrected = detected.with_overrides(&arguments.map);
+    Ok(Some(corrected.with_context(|| format!("{}: --map", arguments.custom.display()))?))
 }

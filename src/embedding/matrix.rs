@@ -14,6 +14,24 @@ impl Embeddings {
         (rows.checked_mul(dim) == Some(data.len())).then_some(Self { rows, dim, data })
     }
 
+    /// All entries zero.
+    pub(super) fn zeros(rows: usize, dim: usize) -> Self {
+        Self { rows, dim, data: vec![0.0; rows.saturating_mul(dim)] }
+    }
+
+    /// Writes rows from `start` on; what does not fit is left out.
+    pub(super) fn fill_from<'a>(&mut self, start: usize, rows: impl Iterator<Item = &'a [f32]>) {
+        let dim = self.dim.max(1);
+        for (target, source) in self.data.chunks_exact_mut(dim).skip(start).zip(rows) {
+            target.iter_mut().zip(source).for_each(|(target, &source)| *target = source);
+        }
+    }
+
+    /// No rows, no columns.
+    pub fn empty() -> Self {
+        Self { rows: 0, dim: 0, data: Vec::new() }
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }

@@ -4,11 +4,22 @@
 //! Constraints: deterministic for any thread count; vectors are L2-normalised; texts are asked for in batches and
 //! never all held at once.
 
+mod cache;
+mod choice;
+mod encoder;
 mod error;
+mod lexical;
 mod matrix;
+mod npy;
+mod precomputed;
+mod texts;
 
+pub use cache::{Cache, CacheSize};
+pub use choice::{ChoiceError, EncoderChoice};
+pub use encoder::{Encoder, Encoding};
 pub use error::EmbeddingError;
 pub use matrix::Embeddings;
+pub use texts::{Joined, MemoryTexts, Texts};
 
 use std::path::PathBuf;
 
@@ -31,31 +42,6 @@ pub enum Views {
     Row,
     #[serde(rename = "row+response")]
     RowAndResponse,
-}
-
-/// A set of texts, addressed by row index. [`crate::data::Dataset`] is one; so is `[String]` (one view).
-pub trait Texts: Sync {
-    /// How the set is called in errors (the file's name).
-    fn name(&self) -> String;
-    fn len(&self) -> usize;
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// The text of one row.
-    fn text(&self, index: usize, view: View) -> Result<String, EmbeddingError>;
-}
-
-/// Which encoder, as the user named it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EncoderChoice {
-    /// The embedded default: hashed n-grams, TF-IDF, truncated SVD. No weights.
-    Lexical,
-    /// A BERT-family model in a local Hugging Face directory.
-    Sentence(PathBuf),
-    /// Vectors made elsewhere: one `.npy`/`.safetensors` file a set, or one file for all (rows stacked in the
-    /// order of the sets, or safetensors tensors named `custom`, `safe`, `harmful`).
-    Precomputed(Vec<PathBuf>),
 }
 
 /// What identifies the space the vectors live in; equal fingerprints and texts give equal vectors.
@@ -103,5 +89,36 @@ pub fn embed(
     settings: &EmbedSettings,
     progress: &dyn Progress,
 ) -> Result<Embedded, EmbeddingError> {
-    todo!()
+    progress.check()?;
+    if let Some(set) = sets.iter().find(|set| set.is_empty()) {
+        return Err(EmbeddingError::Set { set: set.name(), reason: "it has no rows; give a file with rows".to_owned() });
+    }
+    if sets.is_empty() {
+        return Err(EmbeddingError::Set { set: "embedding".to_owned(), reason: "no set was given".to_owned() });
+    }
+    match &settings.encoder {
+        EncoderChoice::Lexical => pool(settings.threads)?.install(|| lexical::embed(sets, settings, progress)),
+        EncoderChoice::Sentence(folder) => {
+            let _ = folder; unimplemented!()
+        }
+        EncoderChoice::Precomputed(files) => precomputed::embed(files, sets, progress),
+    }
+}
+
+/// Threads of its own for one call; never more than 256.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, EmbeddingError> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads.clamp(1, 256)).build().map_err(|error| EmbeddingError::Set {
+        set: "embedding".to_owned(),
+        reason: format!("cannot start {threads} threads: {error}; ask for fewer"),
+    })
+}
+
+/// Two views side by side: each at unit length, then the whole. A zero part leaves the other alone.
+fn concatenate(a: &Embeddings, b: &Embeddings) -> Embeddings {
+    let dim = a.dim() + b.dim();
+    let rows = a.rows().min(b.rows());
+    let data = (0..rows).flat_map(|i| a.row(i).iter().chain(b.row(i)).copied()).collect();
+    let mut whole = Embeddings::new(rows, dim, data).unwrap_or_else(Embeddings::empty);
+    whole.normalise();
+    whole
 }

@@ -1,1 +1,87 @@
 //! The window.
+//!
+//! Purpose: the reviewer's workstation over the library: three role cards, one Purify button, map, table, evidence,
+//! export. Layout: `app` (runtime), `state` (what is saved), `session` (what is worked on), `action` (the one table of
+//! commands) and `apply` (the one place that carries them out), `work` (jobs), `panes` (one file each), `map` (GPU),
+//! `theme` (tokens and fonts), `backend` (the seam to the library).
+//! Constraints: no frame waits for work; every decision is on disk before the next key is handled; row text never
+//! reaches titles, notifications or logs.
+
+pub mod action;
+mod app;
+mod apply;
+pub mod backend;
+mod map;
+mod panes;
+mod pick;
+mod roles;
+mod session;
+mod solved;
+mod state;
+mod text_cache;
+mod theme;
+mod view;
+mod words;
+mod work;
+mod writer;
+
+pub use action::Action;
+pub use app::App;
+pub use roles::Role;
+pub use session::{Counts, Session};
+pub use state::{AppState, RunSettings, Step};
+pub use view::{Column, Filter, Shown};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use backend::Backend;
+
+/// How the window is opened.
+#[derive(Debug, Clone, Default)]
+pub struct GuiOptions {
+    /// Files whose roles are guessed from their names.
+    pub open: Vec<PathBuf>,
+    /// Files with their roles.
+    pub roles: Vec<(Role, Vec<PathBuf>)>,
+    /// Purify as soon as all files are read.
+    pub auto_purify: bool,
+    /// Do not open the last project when no file is given.
+    pub fresh: bool,
+    /// Folder of the vector cache.
+    pub cache_dir: Option<PathBuf>,
+    /// Folder that holds all projects and the window's own settings.
+    pub project_root: Option<PathBuf>,
+    /// Worker threads; 0 takes all cores.
+    pub threads: usize,
+    /// Overrides the saved theme.
+    pub dark: Option<bool>,
+    /// Overrides the saved size of the window, in points.
+    pub size: Option<[f32; 2]>,
+    /// Saves a picture of the window here when all work has ended, then closes it.
+    pub screenshot: Option<PathBuf>,
+}
+
+impl GuiOptions {
+    fn state_file(&self) -> Option<PathBuf> {
+        self.project_root.as_ref().map(|root| root.join("window.json"))
+    }
+}
+
+/// Opens the window over a backend and returns when it is closed.
+///
+/// # Errors
+/// No display or no graphics adapter; the message is eframe's.
+pub fn run_with(options: GuiOptions, backend: Arc<dyn Backend>) -> anyhow::Result<()> {
+    let saved = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
+    let native = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Dipole")
+            .with_app_id("dipole")
+            .with_inner_size(options.size.unwrap_or(saved.window))
+            .with_min_inner_size([720.0, 480.0]),
+        ..eframe::NativeOptions::default()
+    };
+    eframe::run_native("Dipole", native, Box::new(move |cc| Ok(Box::new(App::new(cc, options, backend)))))
+        .map_err(|error| anyhow::anyhow!("the window could not be opened: {error}"))
+}

@@ -33,4 +33,6 @@ pub struct ExportContext {
     pub licences: Vec<String>,
     /// The sampled command line or "window".
     pub origin: String,
+    /// [`super::Journal::head`] of the journal that the decisions come from.
+    pub journal_head: Option<String>,
 }

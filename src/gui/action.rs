@@ -1,0 +1,272 @@
+//! What the user can do, and the one table that feeds menu, palette, shortcuts and cheat sheet.
+//!
+//! Constraint: widgets send actions; `apply.rs` alone carries them out.
+
+use std::path::PathBuf;
+
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::app::App;
+use super::roles::Role;
+use super::state::{RunSettings, Step};
+use super::view::{Column, Filter, Shown};
+use crate::data::Mapping;
+use crate::selection::{Keep, Verdict};
+
+/// One wish of the user.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    GoTo(Step),
+    // Data
+    /// Opens files in a role.
+    Open(Role, Vec<PathBuf>),
+    /// Opens files in the roles that their names suggest.
+    OpenAny(Vec<PathBuf>),
+    Pick(Role),
+    Remove(u64),
+    MoveTo(u64, Role),
+    StopReading(u64),
+    ReadAgain(u64, Option<Mapping>),
+    ShowRaw(u64, u64),
+    TrySample,
+    // Run
+    Purify,
+    StopRun,
+    SetRun(Box<RunSettings>),
+    PaperPreset,
+    DefaultSettings,
+    SetKeep(Keep),
+    PickModelFolder,
+    // Review
+    /// Moves the cursor by rows of the table.
+    Step(isize),
+    First,
+    Last,
+    ExtendTo(usize),
+    Extend(isize),
+    /// Puts the cursor on a row.
+    Select(u32),
+    ToggleRow(u32),
+    SelectAll,
+    ClearSelection,
+    Decide(Option<Verdict>),
+    DecideRow(u32, Option<Verdict>),
+    Next,
+    Undo,
+    Redo,
+    SortBy(Column),
+    SetFilter(Filter),
+    Show(Shown),
+    RefreshView,
+    FocusSearch,
+    StopSearch,
+    // Export
+    PickFolder,
+    SetExportFolder(String),
+    SetLicences(String),
+    Export,
+    StopExport,
+    // Window
+    ToggleTheme,
+    ToggleCover,
+    ToggleMap,
+    ShowWholeMap,
+    OpenPalette,
+    ToggleCheatSheet,
+    ToggleSettings,
+    SavePicture,
+    Quit,
+}
+
+/// Where a command stands in the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Data,
+    Run,
+    Review,
+    Window,
+}
+
+impl Section {
+    pub const ALL: [Self; 4] = [Self::Data, Self::Run, Self::Review, Self::Window];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Data => "Data",
+            Self::Run => "Purify and export",
+            Self::Review => "Review",
+            Self::Window => "Window",
+        }
+    }
+}
+
+/// A row of the table.
+pub struct Command {
+    pub section: Section,
+    pub name: &'static str,
+    pub help: &'static str,
+    pub shortcuts: &'static [KeyboardShortcut],
+    /// `Err` says why it cannot be done now.
+    pub enabled: fn(&App) -> Result<(), String>,
+    pub action: fn() -> Action,
+}
+
+const NONE: Modifiers = Modifiers::NONE;
+const CTRL: Modifiers = Modifiers::COMMAND;
+const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
+
+const fn key(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(modifiers, key)
+}
+
+fn always(_: &App) -> Result<(), String> {
+    Ok(())
+}
+
+macro_rules! command {
+    ($section:ident, $name:literal, $help:literal, [$($shortcut:expr),*], $enabled:expr, $action:expr) => {
+        Command {
+            section: Section::$section,
+            name: $name,
+            help: $help,
+            shortcuts: &[$($shortcut),*],
+            enabled: $enabled,
+            action: || $action,
+        }
+    };
+}
+
+/// Every command that needs no further words.
+pub static COMMANDS: &[Command] = &[
+    command!(Data, "Go to Data", "Show the three role cards.", [key(CTRL, Key::Num1)], always, Action::GoTo(Step::Data)),
+    command!(Data, "Add custom file…", "Choose the file to make safe.", [key(CTRL, Key::O)], always, Action::Pick(Role::Custom)),
+    command!(Data, "Add safe reference…", "Choose files with rows you trust.", [], always, Action::Pick(Role::Safe)),
+    command!(Data, "Add harmful reference…", "Choose files with rows you never want to teach.", [], always, Action::Pick(Role::Harmful)),
+    command!(Data, "Try the sample data", "Open the built-in sample files in all three roles.", [], always, Action::TrySample),
+    command!(Run, "Go to Purify", "Show the run and its settings.", [key(CTRL, Key::Num2)], always, Action::GoTo(Step::Purify)),
+    command!(Run, "Purify", "Weigh every custom row by the two references.", [key(CTRL, Key::Enter)], App::can_purify, Action::Purify),
+    command!(Run, "Stop the run", "End the running purification; nothing is lost.", [], App::is_running, Action::StopRun),
+    command!(Run, "Settings", "Open the settings of the run.", [key(CTRL, Key::Comma)], always, Action::ToggleSettings),
+    command!(Run, "Use the paper's setting", "Balance pull and push equally, as published.", [], always, Action::PaperPreset),
+    command!(Run, "Use the default settings", "Go back to the settings that worked best in our measurements.", [], always, Action::DefaultSettings),
+    command!(Run, "Go to Export", "Show the export form.", [key(CTRL, Key::Num4)], always, Action::GoTo(Step::Export)),
+    command!(Run, "Export", "Write the purified data and its record to the chosen folder.", [key(CTRL, Key::E)], App::can_export, Action::Export),
+    command!(Review, "Go to Review", "Show map, table and evidence.", [key(CTRL, Key::Num3)], always, Action::GoTo(Step::Review)),
+    command!(Review, "Keep", "Keep the selected rows, whatever the machine says.", [key(NONE, Key::K), key(NONE, Key::A)], App::can_decide, Action::Decide(Some(Verdict::Keep))),
+    command!(Review, "Drop", "Drop the selected rows, whatever the machine says.", [key(NONE, Key::X)], App::can_decide, Action::Decide(Some(Verdict::Drop))),
+    command!(Review, "Leave to the machine", "Take back your decision on the selected rows.", [key(NONE, Key::U)], App::can_decide, Action::Decide(None)),
+    command!(Review, "Next row", "Go on without a decision.", [key(NONE, Key::Space)], App::has_rows, Action::Next),
+    command!(Review, "Undo", "Take the last decision back.", [key(CTRL, Key::Z)], App::can_undo, Action::Undo),
+    command!(Review, "Redo", "Repeat the decision taken back.", [key(CTRL_SHIFT, Key::Z), key(CTRL, Key::Y)], App::can_redo, Action::Redo),
+    command!(Review, "Row down", "Select the next row.", [key(NONE, Key::ArrowDown)], App::has_rows, Action::Step(1)),
+    command!(Review, "Row up", "Select the row before.", [key(NONE, Key::ArrowUp)], App::has_rows, Action::Step(-1)),
+    command!(Review, "Extend down", "Add the next row to the selection.", [key(Modifiers::SHIFT, Key::ArrowDown)], App::has_rows, Action::Extend(1)),
+    command!(Review, "Extend up", "Add the row before to the selection.", [key(Modifiers::SHIFT, Key::ArrowUp)], App::has_rows, Action::Extend(-1)),
+    command!(Review, "Page down", "Go 20 rows down.", [key(NONE, Key::PageDown)], App::has_rows, Action::Step(20)),
+    command!(Review, "Page up", "Go 20 rows up.", [key(NONE, Key::PageUp)], App::has_rows, Action::Step(-20)),
+    command!(Review, "First row", "Go to the top of the table.", [key(NONE, Key::Home)], App::has_rows, Action::First),
+    command!(Review, "Last row", "Go to the end of the table.", [key(NONE, Key::End)], App::has_rows, Action::Last),
+    command!(Review, "Select all shown rows", "Select every row that the filter shows.", [key(CTRL, Key::A)], App::has_rows, Action::SelectAll),
+    command!(Review, "Clear selection and filter", "Show all rows, select none.", [key(NONE, Key::Escape)], always, Action::ClearSelection),
+    command!(Review, "Find text", "Show only rows that contain a text.", [key(CTRL, Key::F), key(NONE, Key::Slash)], App::has_rows, Action::FocusSearch),
+    command!(Review, "Show all rows", "Drop the filter by decision.", [], App::has_rows, Action::Show(Shown::All)),
+    command!(Review, "Show kept rows", "Only rows that will be exported.", [], App::has_rows, Action::Show(Shown::Kept)),
+    command!(Review, "Show dropped rows", "Only rows that will be left out.", [], App::has_rows, Action::Show(Shown::Dropped)),
+    command!(Review, "Show rows decided by hand", "Only rows with your own decision.", [], App::has_rows, Action::Show(Shown::ByHand)),
+    command!(Review, "Map on or off", "Show or hide the map above the table.", [key(NONE, Key::M)], always, Action::ToggleMap),
+    command!(Review, "Show the whole map", "Fit all points into the map.", [key(NONE, Key::Num0)], always, Action::ShowWholeMap),
+    command!(Review, "Cover texts", "Hide row texts until the pointer is on them.", [key(NONE, Key::B)], always, Action::ToggleCover),
+    command!(Window, "All commands…", "Find and run any command.", [key(CTRL_SHIFT, Key::P), key(CTRL, Key::K)], always, Action::OpenPalette),
+    command!(Window, "Keys", "Show all keys.", [key(NONE, Key::F1), key(NONE, Key::Questionmark)], always, Action::ToggleCheatSheet),
+    command!(Window, "Light or dark", "Change the theme.", [key(CTRL_SHIFT, Key::L)], always, Action::ToggleTheme),
+    command!(Window, "Save a picture of the window", "Write a PNG beside your exports; it shows what you see.", [key(CTRL_SHIFT, Key::S)], always, Action::SavePicture),
+    command!(Window, "Quit", "Close the window. Decisions are on disk already.", [key(CTRL, Key::Q)], always, Action::Quit),
+];
+
+/// The command whose action this is.
+pub fn command_of(action: &Action) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| (command.action)() == *action)
+}
+
+/// `Keep (K)`: a label's help with the first shortcut.
+pub fn hint(ctx: &egui::Context, action: &Action) -> String {
+    let Some(command) = command_of(action) else { return String::new() };
+    match command.shortcuts.first() {
+        Some(shortcut) => format!("{} ({})", command.help, ctx.format_shortcut(shortcut)),
+        None => command.help.to_owned(),
+    }
+}
+
+/// The actions whose keys were pressed in this frame. While a text field has the focus, only keys with Ctrl and the
+/// function keys count; while another control has it, Space and the arrows belong to that control.
+pub fn from_keys(ctx: &egui::Context) -> Vec<Action> {
+    let typing = ctx.text_edit_focused();
+    let focused = ctx.memory(|memory| memory.focused().is_some());
+    let mut actions = Vec::new();
+    // In the order of the keys: "drop, next, drop" typed within one frame must stay that.
+    ctx.input_mut(|input| {
+        input.events.retain(|event| {
+            let egui::Event::Key { key, modifiers, pressed: true, repeat, .. } = event else { return true };
+            let Some(command) = command_for(*key, *modifiers, typing, focused) else { return true };
+            let action = (command.action)();
+            // A held key scrolls, but it decides once.
+            if !(*repeat && matches!(action, Action::Decide(_))) {
+                actions.push(action);
+            }
+            false
+        });
+    });
+    actions
+}
+
+fn command_for(key: Key, modifiers: Modifiers, typing: bool, focused: bool) -> Option<&'static Command> {
+    let fits = |shortcut: &&KeyboardShortcut| {
+        let plain = !shortcut.modifiers.command && shortcut.logical_key != Key::F1;
+        let of_controls = matches!(key, Key::Space | Key::ArrowDown | Key::ArrowUp | Key::Escape);
+        let of_texts = matches!(key, Key::A | Key::Z | Key::Y);
+        shortcut.logical_key == key
+            && modifiers.matches_logically(shortcut.modifiers)
+            && !(plain && (typing || focused && of_controls))
+            && !(typing && of_texts)
+    };
+    // The most exact shortcut wins: Ctrl+Shift+Z is not Ctrl+Z.
+    let all = COMMANDS.iter().flat_map(|command| command.shortcuts.iter().map(move |shortcut| (shortcut, command)));
+    all.filter(|(shortcut, _)| fits(shortcut))
+        .max_by_key(|(shortcut, _)| u8::from(shortcut.modifiers.shift) + u8::from(shortcut.modifiers.command))
+        .map(|(_, command)| command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_shortcut_is_given_twice_and_every_command_explains_itself() {
+        let mut seen = Vec::new();
+        for command in COMMANDS {
+            assert!(command.help.ends_with('.'), "{}", command.name);
+            for shortcut in command.shortcuts {
+                assert!(!seen.contains(shortcut), "{}: {shortcut:?} is taken", command.name);
+                seen.push(*shortcut);
+            }
+        }
+    }
+
+    #[test]
+    fn an_action_finds_its_command() {
+        assert_eq!(command_of(&Action::Undo).map(|command| command.name), Some("Undo"));
+        assert!(command_of(&Action::Remove(3)).is_none());
+    }
+
+    #[test]
+    fn keys_find_the_most_exact_command_and_leave_text_fields_alone() {
+        let name = |key, modifiers, typing| command_for(key, modifiers, typing, typing).map(|command| command.name);
+        assert_eq!(name(Key::Z, CTRL, false), Some("Undo"));
+        assert_eq!(name(Key::Z, CTRL_SHIFT, false), Some("Redo"));
+        assert_eq!(name(Key::K, NONE, false), Some("Keep"));
+        assert_eq!(name(Key::K, CTRL, false), Some("All commands…"));
+        assert_eq!(name(Key::K, NONE, true), None);
+        assert_eq!(name(Key::Z, CTRL, true), None);
+        assert_eq!(name(Key::P, CTRL_SHIFT, true), Some("All commands…"));
+    }
+}

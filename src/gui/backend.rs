@@ -1,0 +1,258 @@
+//! The seam between the window and the rest of the library.
+//!
+//! Purpose: the window calls data and project through these two traits only, always from a background job, so that
+//! tests can bring synthetic data sets. Errors arrive as the sentence that the user reads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::data::{Dataset, Finding, Format, Mapping, OpenOptions, Quarantined, Row, RowId, Stats};
+use crate::jobs::Progress;
+use crate::project::{
+    Export, ExportContext, ExportReport, Plan, Project, ProjectStore, Purified, Sets, export as export_folder, purify,
+};
+use crate::selection::{Decisions, Keep, RankBy, Selection, SelectionSettings, Verdict};
+use crate::transport::{Engine, Observer, Outcome};
+
+/// What is known of a file, read off in one go.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub path: PathBuf,
+    /// Size on disk, in bytes.
+    pub bytes: u64,
+    pub format: Format,
+    pub mapping: Mapping,
+    pub complete: bool,
+    pub stats: Stats,
+    pub findings: Vec<Finding>,
+    pub quarantine: Vec<Quarantined>,
+}
+
+/// An opened file.
+pub trait RowSource: Send + Sync {
+    fn index(&self, progress: &dyn Progress) -> Result<(), String>;
+    fn facts(&self) -> Facts;
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    fn number(&self, index: usize) -> Option<u64>;
+    fn id(&self, index: usize) -> Option<RowId>;
+    fn row(&self, index: usize) -> Result<Row, String>;
+    fn quarantined_raw(&self, record: &Quarantined) -> Result<Vec<u8>, String>;
+    /// The data set itself, where there is one.
+    fn dataset(&self) -> Option<&Dataset> {
+        None
+    }
+}
+
+/// A shared opened file.
+pub type Handle = Arc<dyn RowSource>;
+
+/// The opened sets of a run.
+#[derive(Clone)]
+pub struct OpenSets {
+    pub custom: Handle,
+    pub safe: Vec<Handle>,
+    pub harmful: Vec<Handle>,
+}
+
+/// Decisions on disk. Every call returns when the change is on disk.
+pub trait DecisionLog: Send {
+    fn decisions(&self) -> Decisions;
+    fn decide(&mut self, rows: &[(u64, RowId)], verdict: Option<Verdict>) -> Result<(), String>;
+    fn undo(&mut self) -> Result<bool, String>;
+    fn redo(&mut self) -> Result<bool, String>;
+    fn can_undo(&self) -> bool;
+    fn can_redo(&self) -> bool;
+    fn save_plan(&mut self, plan: &Plan) -> Result<(), String>;
+}
+
+/// The rows from most to least suspicious.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    /// 1 = most suspicious, one per row.
+    pub ranks: Vec<u32>,
+    /// Row indices, most suspicious first.
+    pub order: Vec<u32>,
+}
+
+/// Everything an export needs.
+pub struct ExportRequest {
+    pub sets: OpenSets,
+    pub plan: Plan,
+    pub purified: Arc<Purified>,
+    pub numbers: Arc<[u64]>,
+    pub decisions: Decisions,
+    pub licences: Vec<String>,
+}
+
+/// What the window asks of the library.
+pub trait Backend: Send + Sync + 'static {
+    /// The engine's name for the status line.
+    fn engine(&self) -> String;
+    /// Sniffs the file; [`RowSource::index`] reads it.
+    fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String>;
+    /// The project that belongs to a custom file.
+    fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String>;
+    /// The plan of the project used last.
+    fn last_plan(&self) -> Result<Option<Plan>, String>;
+    fn purify(&self, sets: &OpenSets, plan: &Plan, observer: &dyn Observer) -> Result<Purified, String>;
+    /// Ranks all rows; the cut itself is `rank <= n - K`.
+    fn rank(&self, outcome: &Outcome, by: RankBy, numbers: &[u64]) -> Result<Ranked, String>;
+    fn export(&self, folder: &Path, what: &ExportRequest, progress: &dyn Progress) -> Result<ExportReport, String>;
+    /// The sample files: custom, safe, harmful.
+    fn sample(&self) -> Result<[PathBuf; 3], String>;
+}
+
+/// The library itself.
+pub struct Library {
+    pub engine: Arc<dyn Engine>,
+    /// Folder of the vector cache.
+    pub cache_dir: Option<PathBuf>,
+    pub project_root: PathBuf,
+    /// The sample files: custom, safe, harmful.
+    pub sample: Option<[PathBuf; 3]>,
+}
+
+impl RowSource for Dataset {
+    fn index(&self, progress: &dyn Progress) -> Result<(), String> {
+        Dataset::index(self, progress).map_err(say)
+    }
+
+    fn facts(&self) -> Facts {
+        let complete = self.is_complete();
+        Facts {
+            path: self.path().to_path_buf(),
+            bytes: self.file_bytes(),
+            format: self.format(),
+            mapping: self.mapping(),
+            complete,
+            stats: self.stats(),
+            findings: self.findings(),
+            // The list can be long and is shown when it is whole.
+            quarantine: if complete { self.quarantine() } else { Vec::new() },
+        }
+    }
+
+    fn len(&self) -> usize {
+        Dataset::len(self)
+    }
+
+    fn number(&self, index: usize) -> Option<u64> {
+        Dataset::number(self, index)
+    }
+
+    fn id(&self, index: usize) -> Option<RowId> {
+        Dataset::id(self, index)
+    }
+
+    fn row(&self, index: usize) -> Result<Row, String> {
+        Dataset::row(self, index).map_err(say)
+    }
+
+    fn quarantined_raw(&self, record: &Quarantined) -> Result<Vec<u8>, String> {
+        Dataset::quarantined_raw(self, record).map_err(say)
+    }
+
+    fn dataset(&self) -> Option<&Dataset> {
+        Some(self)
+    }
+}
+
+impl DecisionLog for Project {
+    fn decisions(&self) -> Decisions {
+        self.journal.decisions().clone()
+    }
+
+    fn decide(&mut self, rows: &[(u64, RowId)], verdict: Option<Verdict>) -> Result<(), String> {
+        self.journal.decide(rows, verdict, None).map_err(say)
+    }
+
+    fn undo(&mut self) -> Result<bool, String> {
+        self.journal.undo().map_err(say)
+    }
+
+    fn redo(&mut self) -> Result<bool, String> {
+        self.journal.redo().map_err(say)
+    }
+
+    fn can_undo(&self) -> bool {
+        self.journal.can_undo()
+    }
+
+    fn can_redo(&self) -> bool {
+        self.journal.can_redo()
+    }
+
+    fn save_plan(&mut self, plan: &Plan) -> Result<(), String> {
+        Project::save_plan(self, plan).map_err(say)
+    }
+}
+
+impl Backend for Library {
+    fn engine(&self) -> String {
+        self.engine.name()
+    }
+
+    fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String> {
+        let options = OpenOptions { mapping, ..OpenOptions::default() };
+        Ok(Arc::new(Dataset::begin(path, &options).map_err(say)?))
+    }
+
+    fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String> {
+        let custom = real(custom)?;
+        let hash = custom.file_hash(progress).map_err(say)?;
+        let name = custom.path().file_stem().map_or_else(|| "data".to_owned(), |n| n.to_string_lossy().into_owned());
+        let store = ProjectStore { root: self.project_root.clone() };
+        Ok(Box::new(store.for_custom(&hash, &name).map_err(say)?))
+    }
+
+    fn last_plan(&self) -> Result<Option<Plan>, String> {
+        let store = ProjectStore { root: self.project_root.clone() };
+        Ok(store.last().map_err(say)?.and_then(|project| project.plan))
+    }
+
+    fn purify(&self, sets: &OpenSets, plan: &Plan, observer: &dyn Observer) -> Result<Purified, String> {
+        purify(&real_sets(sets)?, plan, self.engine.as_ref(), self.cache_dir.clone(), observer).map_err(say)
+    }
+
+    fn rank(&self, outcome: &Outcome, by: RankBy, numbers: &[u64]) -> Result<Ranked, String> {
+        let settings = SelectionSettings { keep: Keep::Share(1.0), rank_by: by, ..SelectionSettings::default() };
+        let selection = Selection::from(outcome, &settings, numbers, &Decisions::default()).map_err(say)?;
+        Ok(Ranked { ranks: selection.ranks, order: selection.order })
+    }
+
+    fn export(&self, folder: &Path, what: &ExportRequest, progress: &dyn Progress) -> Result<ExportReport, String> {
+        let sets = real_sets(&what.sets)?;
+        let selection =
+            Selection::from(&what.purified.outcome, &what.plan.selection, &what.numbers, &what.decisions).map_err(say)?;
+        let context = ExportContext { licences: what.licences.clone(), origin: "window".to_owned() };
+        let export = Export {
+            sets: &sets,
+            plan: &what.plan,
+            purified: &what.purified,
+            selection: &selection,
+            decisions: &what.decisions,
+            context: &context,
+        };
+        export_folder(folder, &export, progress).map_err(say)
+    }
+
+    fn sample(&self) -> Result<[PathBuf; 3], String> {
+        self.sample.clone().ok_or_else(|| "This build carries no sample data.".to_owned())
+    }
+}
+
+fn real(handle: &Handle) -> Result<&Dataset, String> {
+    handle.dataset().ok_or_else(|| "This set is not a file.".to_owned())
+}
+
+fn real_sets(sets: &OpenSets) -> Result<Sets, String> {
+    let all = |handles: &[Handle]| handles.iter().map(|handle| real(handle).cloned()).collect::<Result<Vec<_>, _>>();
+    Ok(Sets { custom: real(&sets.custom)?.clone(), safe: all(&sets.safe)?, harmful: all(&sets.harmful)? })
+}
+
+fn say(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

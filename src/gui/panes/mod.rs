@@ -1,0 +1,144 @@
+//! The parts of the window, one file each, and how they share the space.
+//!
+//! Constraint: a pane reads the app and sends actions; it keeps only what it alone needs (drafts, cameras).
+
+mod chrome;
+pub mod commands;
+pub mod data;
+mod data_file;
+mod distribution;
+mod evidence;
+mod export;
+pub mod map;
+mod purify;
+pub mod review;
+mod settings;
+mod table;
+mod widgets;
+
+use egui::{CentralPanel, Frame, Margin, Panel, Ui, vec2};
+
+use super::action::Action;
+use super::app::App;
+use super::state::Step;
+use super::theme::palette;
+
+/// What a pane sees and where its wishes go.
+pub struct Cx<'a> {
+    pub app: &'a App,
+    pub out: &'a mut Vec<Action>,
+}
+
+impl Cx<'_> {
+    pub fn send(&mut self, action: Action) {
+        self.out.push(action);
+    }
+}
+
+/// A part of the window.
+pub trait Pane {
+    fn title(&self) -> &'static str;
+    fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>);
+}
+
+/// All panes.
+#[derive(Default)]
+pub struct Panes {
+    pub data: data::DataPane,
+    purify: purify::PurifyPane,
+    settings: settings::SettingsPane,
+    pub review: review::ReviewPane,
+    evidence: evidence::EvidencePane,
+    distribution: distribution::DistributionPane,
+    pub map: map::MapPane,
+    export: export::ExportPane,
+    pub commands: commands::CommandsPane,
+}
+
+/// Narrower than this, the rail shows icons only, in points.
+const NARROW: f32 = 1100.0;
+
+impl Panes {
+    /// Draws the window.
+    pub fn show(&mut self, ui: &mut Ui, app: &mut App) {
+        let mut out = Vec::new();
+        let narrow = ui.available_width() < NARROW;
+        let colours = palette(ui.style());
+        let mut sizes = (app.state.map_height, app.state.evidence_width);
+        {
+            let mut cx = Cx { app, out: &mut out };
+            let bar = |margin: Margin| Frame::new().fill(*colours.panel).inner_margin(margin);
+            Panel::top("top bar")
+                .exact_size(48.0)
+                .frame(bar(Margin::symmetric(16, 8)))
+                .show(ui, |ui| chrome::top_bar(ui, &mut cx));
+            Panel::bottom("status")
+                .exact_size(32.0)
+                .frame(bar(Margin::symmetric(16, 4)))
+                .show(ui, |ui| chrome::status_bar(ui, &mut cx));
+            Panel::left("steps")
+                .exact_size(if narrow { 64.0 } else { 208.0 })
+                .resizable(false)
+                .frame(bar(Margin::same(if narrow { 8 } else { 16 })))
+                .show(ui, |ui| chrome::rail(ui, &mut cx, narrow));
+            let ground = Frame::new().fill(*colours.background);
+            match app.step {
+                Step::Data => framed(ui, ground.inner_margin(20), &mut self.data, &mut cx),
+                Step::Purify => framed(ui, ground.inner_margin(20), &mut self.purify, &mut cx),
+                Step::Export => framed(ui, ground.inner_margin(20), &mut self.export, &mut cx),
+                Step::Review => self.show_review(ui, ground, &mut cx, &mut sizes),
+            }
+            self.settings.show(ui, &mut cx);
+            self.commands.show(ui, &mut cx);
+        }
+        (app.state.map_height, app.state.evidence_width) = sizes;
+        let size = ui.ctx().content_rect().size();
+        if app.options.size.is_none() && size.x > 100.0 {
+            app.state.window = size.into();
+        }
+        if self.commands.take_closed() {
+            app.palette_open = false;
+            app.cheat_sheet_open = false;
+        }
+        app.actions.extend(out);
+    }
+
+    fn show_review(&mut self, ui: &mut Ui, ground: Frame, cx: &mut Cx<'_>, sizes: &mut (f32, f32)) {
+        let colours = palette(ui.style());
+        let whole = ui.available_size();
+        let panel = Frame::new().fill(*colours.panel);
+        if cx.app.session().solved.is_some() {
+            Panel::bottom("distribution")
+                .exact_size(if whole.y < 560.0 { 104.0 } else { 128.0 })
+                .resizable(false)
+                .frame(panel.inner_margin(Margin::symmetric(16, 8)))
+                .show(ui, |ui| self.distribution.ui(ui, cx));
+        }
+        let widest = (whole.x * 0.45).max(260.0);
+        let evidence = Panel::right("evidence")
+            .default_size(sizes.1.min(widest))
+            .size_range(240.0..=widest)
+            .frame(panel.inner_margin(Margin::same(16)))
+            .show(ui, |ui| self.evidence.ui(ui, cx));
+        sizes.1 = evidence.response.rect.width();
+        let room = ui.available_height();
+        if cx.app.state.show_map && room > 300.0 && cx.app.session().solved.is_some() {
+            let tallest = room - 180.0;
+            let map = Panel::top("map")
+                .default_size(sizes.0.min(tallest))
+                .size_range(120.0..=tallest)
+                .resizable(true)
+                .frame(ground)
+                .show(ui, |ui| self.map.ui(ui, cx));
+            sizes.0 = map.response.rect.height();
+        }
+        framed(ui, ground, &mut self.review, cx);
+    }
+}
+
+fn framed(ui: &mut Ui, frame: Frame, pane: &mut dyn Pane, cx: &mut Cx<'_>) {
+    CentralPanel::default().frame(frame).show(ui, |ui| {
+        ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
+        pane.ui(ui, cx);
+    });
+}

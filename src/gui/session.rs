@@ -1,0 +1,305 @@
+//! What the window works on: files, record, run, table. Data only; `work.rs` moves it, panes show it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::backend::{Handle, OpenSets};
+use super::roles::{FileState, Role, RoleFile};
+use super::solved::Solved;
+use super::state::RunSettings;
+use super::text_cache::TextCache;
+use super::view::{Column, Filter, Sort, Verdicts, ViewRows};
+use super::writer::{Record, Writer};
+use crate::jobs::{Job, Snapshot};
+use crate::project::{ExportReport, Plan};
+use crate::selection::{Decision, Verdict};
+use crate::transport::TracePoint;
+
+/// The record of decisions of the custom file.
+pub enum ProjectState {
+    /// No custom file was read yet.
+    None,
+    Opening(Job<(), super::work::OpenedProject>),
+    Open(Writer),
+    Failed(String),
+}
+
+/// The purification that runs or ran last.
+#[derive(Default)]
+pub struct Run {
+    pub job: Option<Job<super::work::RunEvent, Solved>>,
+    pub trace: Vec<TracePoint>,
+    pub warnings: Vec<String>,
+    pub error: Option<String>,
+    pub seconds: f64,
+}
+
+/// The table's rows, order and filter.
+pub struct Table {
+    pub rows: ViewRows,
+    pub sort: Sort,
+    pub filter: Filter,
+    pub job: Option<Job<(), ViewRows>>,
+    pub error: Option<String>,
+    /// Decisions changed what the filter would show.
+    pub outdated: bool,
+    pub cursor: Option<u32>,
+    /// Where the cursor stands in `rows`.
+    pub place: usize,
+    /// Where an extended selection began.
+    pub anchor: usize,
+    pub selected: HashSet<u32>,
+    /// Bring this place into view in the next frame.
+    pub scroll_to: Option<usize>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            rows: ViewRows::All(0),
+            sort: Sort { column: Column::Row, descending: false },
+            filter: Filter::default(),
+            job: None,
+            error: None,
+            outdated: false,
+            cursor: None,
+            place: 0,
+            anchor: 0,
+            selected: HashSet::new(),
+            scroll_to: None,
+        }
+    }
+}
+
+/// The export that runs or ran last.
+#[derive(Default)]
+pub struct ExportState {
+    pub job: Option<Job<(), ExportReport>>,
+    pub report: Option<ExportReport>,
+    pub error: Option<String>,
+}
+
+/// Rows by fate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub kept: usize,
+    pub dropped: usize,
+    pub by_hand: usize,
+    /// Rows that the machine keeps.
+    pub machine_keep: usize,
+}
+
+/// The fate of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate {
+    pub kept: bool,
+    pub by_hand: bool,
+    /// False before the first run.
+    pub known: bool,
+}
+
+/// Everything the window works on.
+pub struct Session {
+    pub files: Vec<RoleFile>,
+    pub next_id: u64,
+    /// Record numbers of the custom rows.
+    pub numbers: Option<Arc<[u64]>>,
+    pub project: ProjectState,
+    pub record: Record,
+    /// Decisions made since the window was opened, by row.
+    pub history: HashMap<u32, Vec<(String, Option<Verdict>)>>,
+    pub texts: Option<TextCache>,
+    pub solved: Option<Arc<Solved>>,
+    pub run: Run,
+    pub table: Table,
+    pub export: ExportState,
+    /// Raw texts of quarantined records, by file and record number.
+    pub raw: HashMap<(u64, u64), Result<String, String>>,
+    pub counts: Counts,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            next_id: 0,
+            numbers: None,
+            project: ProjectState::None,
+            record: empty_record(),
+            history: HashMap::new(),
+            texts: None,
+            solved: None,
+            run: Run::default(),
+            table: Table::default(),
+            export: ExportState::default(),
+            raw: HashMap::new(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// A record without decisions.
+pub fn empty_record() -> Record {
+    Record { verdicts: Verdicts::default(), decisions: Arc::default(), can_undo: false, can_redo: false }
+}
+
+impl Session {
+    pub fn file(&self, id: u64) -> Option<&RoleFile> {
+        self.files.iter().find(|file| file.id == id)
+    }
+
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = &RoleFile> {
+        self.files.iter().filter(move |file| file.role == role)
+    }
+
+    pub fn custom(&self) -> Option<&RoleFile> {
+        self.of_role(Role::Custom).next()
+    }
+
+    /// The custom rows once they are all read.
+    pub fn custom_rows(&self) -> Option<&Handle> {
+        self.custom()?.ready_handle()
+    }
+
+    /// What keeps a run from starting, in the user's words.
+    pub fn missing_for_run(&self) -> Option<String> {
+        for role in Role::ALL {
+            let mut files = self.of_role(role).peekable();
+            let title = role.title().to_lowercase();
+            if files.peek().is_none() {
+                return Some(format!("Add a {title} file first."));
+            }
+            for file in files {
+                match &file.state {
+                    FileState::Reading => return Some(format!("Wait until {} is read.", file.name())),
+                    FileState::Failed(_) => {
+                        return Some(format!("{} cannot be used: remove or replace it.", file.name()));
+                    }
+                    FileState::Ready => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// The opened sets, when all roles are filled and read.
+    pub fn open_sets(&self) -> Option<OpenSets> {
+        let all = |role| self.of_role(role).map(|file| file.ready_handle().cloned()).collect::<Option<Vec<_>>>();
+        Some(OpenSets { custom: self.custom_rows()?.clone(), safe: all(Role::Safe)?, harmful: all(Role::Harmful)? })
+    }
+
+    /// What a run would do now.
+    pub fn plan(&self, run: &RunSettings, threads: usize) -> Option<Plan> {
+        let paths = |role| self.of_role(role).map(|file| file.path.clone()).collect();
+        let custom = self.custom()?;
+        let mut settings = run.solver.clone();
+        settings.threads = threads;
+        Some(Plan {
+            custom: custom.path.clone(),
+            safe: paths(Role::Safe),
+            harmful: paths(Role::Harmful),
+            mapping: custom.mapping.clone(),
+            encoder: run.encoder.clone(),
+            views: run.views,
+            settings,
+            selection: run.selection,
+        })
+    }
+
+    /// What has changed since the last run, in words; `None` when its result stands.
+    pub fn stale(&self, run: &RunSettings, threads: usize) -> Option<&'static str> {
+        let solved = self.solved.as_ref()?;
+        let Some(now) = self.plan(run, threads) else { return Some("The custom file was removed.") };
+        let then = &solved.plan;
+        if now.custom != then.custom || now.mapping != then.mapping {
+            Some("The custom file changed since this result.")
+        } else if now.safe != then.safe || now.harmful != then.harmful {
+            Some("A reference changed since this result.")
+        } else if now.encoder != then.encoder || now.views != then.views || now.settings != then.settings {
+            Some("The settings changed since this result.")
+        } else {
+            None
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.custom().and_then(|file| file.handle.as_ref()).map_or(0, |handle| handle.len())
+    }
+
+    pub fn decision(&self, row: u32) -> Option<&Decision> {
+        self.record.verdicts.get(&row)
+    }
+
+    /// Kept or dropped, and by whom.
+    pub fn fate(&self, row: u32) -> Fate {
+        if let Some(decision) = self.decision(row) {
+            return Fate { kept: decision.verdict == Verdict::Keep, by_hand: true, known: true };
+        }
+        match &self.solved {
+            Some(solved) => {
+                Fate { kept: solved.ranking.machine_keeps(row, self.counts.machine_keep), by_hand: false, known: true }
+            }
+            None => Fate { kept: true, by_hand: false, known: false },
+        }
+    }
+
+    /// Counts the rows by fate. One look at each decision, none at the other rows.
+    pub fn recount(&mut self, run: &RunSettings) {
+        let by_hand = self.record.verdicts.len();
+        let Some(solved) = &self.solved else {
+            self.counts = Counts { by_hand, ..Counts::default() };
+            return;
+        };
+        let rows = solved.ranking.len();
+        let machine_keep = solved.ranking.machine_keep(run.selection.keep);
+        let mut kept = machine_keep;
+        for (row, decision) in self.record.verdicts.iter() {
+            match (decision.verdict, solved.ranking.machine_keeps(*row, machine_keep)) {
+                (Verdict::Keep, false) => kept += 1,
+                (Verdict::Drop, true) => kept -= 1,
+                _ => {}
+            }
+        }
+        self.counts = Counts { kept, dropped: rows - kept, by_hand, machine_keep };
+    }
+
+    /// The rows that a decision applies to.
+    pub fn chosen_rows(&self) -> Vec<u32> {
+        let mut rows: Vec<u32> = self.table.selected.iter().copied().collect();
+        if rows.is_empty() {
+            rows.extend(self.table.cursor);
+        }
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Forgets everything that belonged to the custom file.
+    pub fn forget_custom(&mut self) {
+        self.numbers = None;
+        self.project = ProjectState::None;
+        self.record = empty_record();
+        self.history.clear();
+        self.texts = None;
+        self.solved = None;
+        self.run = Run::default();
+        self.table = Table::default();
+        self.export = ExportState::default();
+        self.counts = Counts::default();
+    }
+
+    /// Name and progress of everything that runs.
+    pub fn running(&self) -> Vec<(String, Snapshot)> {
+        let mut running: Vec<(String, Snapshot)> = self
+            .files
+            .iter()
+            .filter_map(|file| Some((format!("Reading {}", file.name()), file.progress()?)))
+            .collect();
+        if let ProjectState::Opening(job) = &self.project {
+            running.push((job.name().to_owned(), job.snapshot()));
+        }
+        running.extend(self.run.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running.extend(self.table.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running.extend(self.export.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running
+    }
+}

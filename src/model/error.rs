@@ -1,0 +1,15 @@
+//! Why a model folder cannot be used.
+
+use std::path::PathBuf;
+
+/// Names the file and what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("{path}: {source}", path = path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {reason}", path = path.display())]
+    Malformed { path: PathBuf, reason: String },
+    /// The folder holds a network that Dipole does not know.
+    #[error("{path}: {reason}", path = path.display())]
+    Unsupported { path: PathBuf, reason: String },
+}

@@ -30,6 +30,7 @@ pub mod data;
 pub mod embedding;
 pub mod gui;
 pub mod jobs;
+pub mod model;
 pub mod project;
 pub mod selection;
 pub mod transport;

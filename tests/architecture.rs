@@ -8,7 +8,9 @@ fn sources(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(path) = open.pop() {
         if path.is_dir() {
-            open.extend(fs::read_dir(&path).expect("folder of the repository").map(|entry| entry.expect("entry").path()));
+            open.extend(
+                fs::read_dir(&path).expect("folder of the repository").map(|entry| entry.expect("entry").path()),
+            );
         } else if path.extension().is_some_and(|found| found == extension) {
             found.push(path);
         }

@@ -28,8 +28,7 @@ fn demo_file(name: &str) -> String {
 fn purify_demo(home: &Path, out: &Path, more: &[&str]) -> Output {
     let (custom, safe, harmful) = (demo_file("custom.jsonl"), demo_file("safe.jsonl"), demo_file("harmful.jsonl"));
     let out = out.display().to_string();
-    let mut arguments =
-        vec!["purify", "--custom", &custom, "--safe", &safe, "--harmful", &harmful, "--out", &out];
+    let mut arguments = vec!["purify", "--custom", &custom, "--safe", &safe, "--harmful", &harmful, "--out", &out];
     arguments.extend(more);
     dipole(home, &arguments)
 }
@@ -83,14 +82,19 @@ fn purify_evaluate_verify_agree_on_the_sample() {
     let out = home.path().join("export");
     let done = json(&purify_demo(home.path(), &out, &["--json", "--quiet"]));
     let count = |name: &str| done["export"][name].as_u64().unwrap_or_else(|| panic!("{name} in {done}"));
-    let records =
-        fs::read_to_string(demo_file("custom.jsonl")).expect("sample").lines().filter(|line| !line.trim().is_empty()).count();
+    let records = fs::read_to_string(demo_file("custom.jsonl"))
+        .expect("sample")
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count();
     assert_eq!(count("kept") + count("removed") + count("quarantined"), records as u64);
     assert_eq!(count("quarantined"), 3);
 
     let (weights, labels) = (out.join("weights.csv"), demo_file("custom.labels.csv"));
-    let figures =
-        json(&dipole(home.path(), &["evaluate", "--json", "--weights", weights.to_str().expect("UTF-8"), "--labels", &labels]));
+    let figures = json(&dipole(
+        home.path(),
+        &["evaluate", "--json", "--weights", weights.to_str().expect("UTF-8"), "--labels", &labels],
+    ));
     let auroc = figures["auroc_score"].as_f64().expect("a figure");
     assert!(auroc > 0.8, "AUROC by score on the sample is {auroc}");
 

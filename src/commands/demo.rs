@@ -21,7 +21,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
             open: vec![demo.custom.clone(), demo.safe.clone(), demo.harmful.clone()],
             auto_purify: true,
             cache_dir: folders.cache.clone(),
-            project_root: folders.projects.clone(),
+            project_root: Some(folders.projects.clone()),
             ..GuiOptions::default()
         }) {
             Ok(()) => return Ok(ExitCode::SUCCESS),
@@ -29,7 +29,11 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
         },
     };
     terminal.say(&format!("No window: {why}. Doing the same here."));
-    let context = ExportContext { licences: vec!["MIT OR Apache-2.0".to_owned()], origin: "dipole demo".to_owned() };
+    let context = ExportContext {
+        licences: vec!["MIT OR Apache-2.0".to_owned()],
+        origin: "dipole demo".to_owned(),
+        journal_head: None,
+    };
     let done = purify(&demo.plan(), &Decisions::default(), &context, folders.cache, &arguments.out, terminal)?;
     let figures = evaluate(&done.report.folder.join("weights.csv"), &demo.labels)?;
     let mut text = done.text()?;

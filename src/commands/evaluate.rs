@@ -22,7 +22,12 @@ pub fn run(arguments: &Evaluate, terminal: &Terminal) -> anyhow::Result<ExitCode
     )?;
     writeln!(text)?;
     writeln!(text, "                     by score   by weight")?;
-    writeln!(text, "AUROC                {:>8}   {:>9}", figure(evaluation.auroc_score), figure(evaluation.auroc_weight))?;
+    writeln!(
+        text,
+        "AUROC                {:>8}   {:>9}",
+        figure(evaluation.auroc_score),
+        figure(evaluation.auroc_weight)
+    )?;
     writeln!(
         text,
         "average precision    {:>8}   {:>9}",

@@ -101,7 +101,13 @@ impl Report {
             let rows: Vec<_> = finding.rows.iter().map(u64::to_string).collect();
             let more = if finding.count > finding.rows.len() as u64 { ", …" } else { "" };
             let places = if rows.is_empty() { String::new() } else { format!(" (rows {}{more})", rows.join(", ")) };
-            writeln!(text, "  {}{field}: {} × {}{places}", finding.severity, thousands(finding.count), finding.message)?;
+            writeln!(
+                text,
+                "  {}{field}: {} × {}{places}",
+                finding.severity,
+                thousands(finding.count),
+                finding.message
+            )?;
         }
         for record in dataset.quarantine().iter().take(10) {
             let field = record.field.as_deref().map(|field| format!(", field {field}")).unwrap_or_default();

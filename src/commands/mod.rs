@@ -54,8 +54,8 @@ fn start_log(verbose: u8) {
         2 => "dipole=debug,info",
         _ => "trace",
     };
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_env("DIPOLE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DIPOLE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     // Tests in one process may start it twice; the first stays.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

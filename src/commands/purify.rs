@@ -20,7 +20,8 @@ pub fn run(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<ExitCode> 
         None => Decisions::default(),
     };
     let cache = arguments.cache.clone().or_else(|| Folders::of_user().cache);
-    let context = ExportContext { licences: arguments.licence.clone(), origin: "dipole purify".to_owned() };
+    let context =
+        ExportContext { licences: arguments.licence.clone(), origin: "dipole purify".to_owned(), journal_head: None };
     let done = purify(&plan, &decisions, &context, cache, &arguments.out, terminal)?;
     terminal.result(&done.json(), &done.text()?)?;
     Ok(ExitCode::SUCCESS)
@@ -45,8 +46,7 @@ pub fn purify(
     let sets = Sets::open(plan, terminal)?;
     let purified = project::purify(&sets, plan, &CpuEngine::default(), cache, terminal)?;
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
-    let ids: Vec<_> = (0..sets.custom.len()).filter_map(|index| sets.custom.id(index)).collect();
-    let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &ids, decisions)?;
+    let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &sets.custom, decisions)?;
     let export = Export { sets: &sets, plan, purified: &purified, selection: &selection, decisions, context };
     let report = project::export(out, &export, terminal).with_context(|| "the export was not written")?;
     Ok(Done { purified, selection, report })

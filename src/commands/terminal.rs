@@ -68,9 +68,8 @@ impl Terminal {
     pub fn fail(&self, error: &anyhow::Error) -> ExitCode {
         self.bar.finish_and_clear();
         // A reader that went away (`dipole … | head`) is not a failure worth words.
-        let pipe_closed = error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+        let pipe_closed =
+            error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
         if !pipe_closed {
             if self.json {
                 println!("{}", serde_json::json!({ "error": format!("{error:#}") }));

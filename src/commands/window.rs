@@ -18,7 +18,7 @@ pub fn run(files: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
         open: files,
         auto_purify: false,
         cache_dir: folders.cache.clone(),
-        project_root: folders.projects.clone(),
+        project_root: Some(folders.projects.clone()),
         ..GuiOptions::default()
     })?;
     Ok(ExitCode::SUCCESS)

@@ -24,11 +24,7 @@ const BATCH_ROWS: usize = 256;
 const SMALLEST: u64 = 12;
 
 /// Opens a Parquet file for reading in batches of `rows`.
-pub(super) fn open(
-    path: &Path,
-    file: File,
-    rows: usize,
-) -> Result<ParquetRecordBatchReaderBuilder<File>, DataError> {
+pub(super) fn open(path: &Path, file: File, rows: usize) -> Result<ParquetRecordBatchReaderBuilder<File>, DataError> {
     let unusable = |reason: String| DataError::Unusable { path: path.to_owned(), reason };
     let bytes = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
     check_footer(&file, bytes).map_err(|reason| unusable(format!("is no readable Parquet file: {reason}")))?;

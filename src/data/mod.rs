@@ -5,6 +5,7 @@
 //! Constraints: row text is never kept in memory, it is read again by position when looked at; no file is
 //! memory-mapped; sizes are checked before allocation; nothing here panics on any input.
 
+pub mod analysis;
 mod blocks;
 mod columnar;
 mod cursor;

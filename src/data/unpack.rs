@@ -11,10 +11,7 @@ use super::Compression;
 const MAX_WINDOW_LOG: u32 = 27;
 
 /// Unpacks what `reader` holds.
-pub(super) fn decompress(
-    reader: Box<dyn Read + Send>,
-    compression: Compression,
-) -> Result<Box<dyn Read + Send>> {
+pub(super) fn decompress(reader: Box<dyn Read + Send>, compression: Compression) -> Result<Box<dyn Read + Send>> {
     let (name, inner): (&'static str, Box<dyn Read + Send>) = match compression {
         Compression::None => return Ok(reader),
         Compression::Gzip => {
@@ -77,7 +74,10 @@ mod tests {
     fn members_and_frames_are_one_stream() {
         assert_eq!(unpack([gzip(b"one\n"), gzip(b"two\n")].concat(), Compression::Gzip).expect("good"), b"one\ntwo\n");
         let frame = |text: &[u8]| zstd::encode_all(text, 1).expect("memory");
-        assert_eq!(unpack([frame(b"one\n"), frame(b"two\n")].concat(), Compression::Zstd).expect("good"), b"one\ntwo\n");
+        assert_eq!(
+            unpack([frame(b"one\n"), frame(b"two\n")].concat(), Compression::Zstd).expect("good"),
+            b"one\ntwo\n"
+        );
     }
 
     #[test]

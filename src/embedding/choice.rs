@@ -18,7 +18,9 @@ pub enum EncoderChoice {
 
 /// The text names no encoder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no encoder: {reason}. Give `lexical`, the folder of a sentence model, or FILE.npy[,FILE.npy,…] (.npy or .safetensors)")]
+#[error(
+    "{given:?} is no encoder: {reason}. Give `lexical`, the folder of a sentence model, or FILE.npy[,FILE.npy,…] (.npy or .safetensors)"
+)]
 pub struct ChoiceError {
     pub given: String,
     pub reason: String,

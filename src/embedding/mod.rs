@@ -44,6 +44,27 @@ pub enum Views {
     RowAndResponse,
 }
 
+impl std::fmt::Display for Views {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Row => "row",
+            Self::RowAndResponse => "row+response",
+        })
+    }
+}
+
+impl std::str::FromStr for Views {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "row" => Ok(Self::Row),
+            "row+response" => Ok(Self::RowAndResponse),
+            other => Err(format!("{other:?} is no view; give row or row+response")),
+        }
+    }
+}
+
 /// What identifies the space the vectors live in; equal fingerprints and texts give equal vectors.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fingerprint {
@@ -91,7 +112,10 @@ pub fn embed(
 ) -> Result<Embedded, EmbeddingError> {
     progress.check()?;
     if let Some(set) = sets.iter().find(|set| set.is_empty()) {
-        return Err(EmbeddingError::Set { set: set.name(), reason: "it has no rows; give a file with rows".to_owned() });
+        return Err(EmbeddingError::Set {
+            set: set.name(),
+            reason: "it has no rows; give a file with rows".to_owned(),
+        });
     }
     if sets.is_empty() {
         return Err(EmbeddingError::Set { set: "embedding".to_owned(), reason: "no set was given".to_owned() });
@@ -99,7 +123,7 @@ pub fn embed(
     match &settings.encoder {
         EncoderChoice::Lexical => pool(settings.threads)?.install(|| lexical::embed(sets, settings, progress)),
         EncoderChoice::Sentence(folder) => {
-            let _ = folder; unimplemented!()
+            Err(EmbeddingError::File { path: folder.clone(), reason: "sentence models are not read yet".to_owned() })
         }
         EncoderChoice::Precomputed(files) => precomputed::embed(files, sets, progress),
     }

@@ -82,8 +82,7 @@ impl Texts for MemoryTexts {
     }
 
     fn text(&self, index: usize, view: View) -> Result<String, EmbeddingError> {
-        let (row, response) =
-            self.rows.get(index).ok_or_else(|| no_such_row(&self.name, index, self.rows.len()))?;
+        let (row, response) = self.rows.get(index).ok_or_else(|| no_such_row(&self.name, index, self.rows.len()))?;
         Ok(match view {
             View::Row => row.clone(),
             View::Response => response.clone(),

@@ -138,49 +138,259 @@ macro_rules! command {
 
 /// Every command that needs no further words.
 pub static COMMANDS: &[Command] = &[
-    command!(Data, "Go to Data", "Show the three role cards.", [key(CTRL, Key::Num1)], always, Action::GoTo(Step::Data)),
-    command!(Data, "Add custom file…", "Choose the file to make safe.", [key(CTRL, Key::O)], always, Action::Pick(Role::Custom)),
+    command!(
+        Data,
+        "Go to Data",
+        "Show the three role cards.",
+        [key(CTRL, Key::Num1)],
+        always,
+        Action::GoTo(Step::Data)
+    ),
+    command!(
+        Data,
+        "Add custom file…",
+        "Choose the file to make safe.",
+        [key(CTRL, Key::O)],
+        always,
+        Action::Pick(Role::Custom)
+    ),
     command!(Data, "Add safe reference…", "Choose files with rows you trust.", [], always, Action::Pick(Role::Safe)),
-    command!(Data, "Add harmful reference…", "Choose files with rows you never want to teach.", [], always, Action::Pick(Role::Harmful)),
-    command!(Data, "Try the sample data", "Open the built-in sample files in all three roles.", [], always, Action::TrySample),
-    command!(Run, "Go to Purify", "Show the run and its settings.", [key(CTRL, Key::Num2)], always, Action::GoTo(Step::Purify)),
-    command!(Run, "Purify", "Weigh every custom row by the two references.", [key(CTRL, Key::Enter)], App::can_purify, Action::Purify),
-    command!(Run, "Stop the run", "End the running purification; nothing is lost.", [], App::is_running, Action::StopRun),
+    command!(
+        Data,
+        "Add harmful reference…",
+        "Choose files with rows you never want to teach.",
+        [],
+        always,
+        Action::Pick(Role::Harmful)
+    ),
+    command!(
+        Data,
+        "Try the sample data",
+        "Open the built-in sample files in all three roles.",
+        [],
+        always,
+        Action::TrySample
+    ),
+    command!(
+        Run,
+        "Go to Purify",
+        "Show the run and its settings.",
+        [key(CTRL, Key::Num2)],
+        always,
+        Action::GoTo(Step::Purify)
+    ),
+    command!(
+        Run,
+        "Purify",
+        "Weigh every custom row by the two references.",
+        [key(CTRL, Key::Enter)],
+        App::can_purify,
+        Action::Purify
+    ),
+    command!(
+        Run,
+        "Stop the run",
+        "End the running purification; nothing is lost.",
+        [],
+        App::is_running,
+        Action::StopRun
+    ),
     command!(Run, "Settings", "Open the settings of the run.", [key(CTRL, Key::Comma)], always, Action::ToggleSettings),
-    command!(Run, "Use the paper's setting", "Balance pull and push equally, as published.", [], always, Action::PaperPreset),
-    command!(Run, "Use the default settings", "Go back to the settings that worked best in our measurements.", [], always, Action::DefaultSettings),
+    command!(
+        Run,
+        "Use the paper's setting",
+        "Balance pull and push equally, as published.",
+        [],
+        always,
+        Action::PaperPreset
+    ),
+    command!(
+        Run,
+        "Use the default settings",
+        "Go back to the settings that worked best in our measurements.",
+        [],
+        always,
+        Action::DefaultSettings
+    ),
     command!(Run, "Go to Export", "Show the export form.", [key(CTRL, Key::Num4)], always, Action::GoTo(Step::Export)),
-    command!(Run, "Export", "Write the purified data and its record to the chosen folder.", [key(CTRL, Key::E)], App::can_export, Action::Export),
-    command!(Review, "Go to Review", "Show map, table and evidence.", [key(CTRL, Key::Num3)], always, Action::GoTo(Step::Review)),
-    command!(Review, "Keep", "Keep the selected rows, whatever the machine says.", [key(NONE, Key::K), key(NONE, Key::A)], App::can_decide, Action::Decide(Some(Verdict::Keep))),
-    command!(Review, "Drop", "Drop the selected rows, whatever the machine says.", [key(NONE, Key::X)], App::can_decide, Action::Decide(Some(Verdict::Drop))),
-    command!(Review, "Leave to the machine", "Take back your decision on the selected rows.", [key(NONE, Key::U)], App::can_decide, Action::Decide(None)),
+    command!(
+        Run,
+        "Export",
+        "Write the purified data and its record to the chosen folder.",
+        [key(CTRL, Key::E)],
+        App::can_export,
+        Action::Export
+    ),
+    command!(
+        Review,
+        "Go to Review",
+        "Show map, table and evidence.",
+        [key(CTRL, Key::Num3)],
+        always,
+        Action::GoTo(Step::Review)
+    ),
+    command!(
+        Review,
+        "Keep",
+        "Keep the selected rows, whatever the machine says.",
+        [key(NONE, Key::K), key(NONE, Key::A)],
+        App::can_decide,
+        Action::Decide(Some(Verdict::Keep))
+    ),
+    command!(
+        Review,
+        "Drop",
+        "Drop the selected rows, whatever the machine says.",
+        [key(NONE, Key::X)],
+        App::can_decide,
+        Action::Decide(Some(Verdict::Drop))
+    ),
+    command!(
+        Review,
+        "Leave to the machine",
+        "Take back your decision on the selected rows.",
+        [key(NONE, Key::U)],
+        App::can_decide,
+        Action::Decide(None)
+    ),
     command!(Review, "Next row", "Go on without a decision.", [key(NONE, Key::Space)], App::has_rows, Action::Next),
     command!(Review, "Undo", "Take the last decision back.", [key(CTRL, Key::Z)], App::can_undo, Action::Undo),
-    command!(Review, "Redo", "Repeat the decision taken back.", [key(CTRL_SHIFT, Key::Z), key(CTRL, Key::Y)], App::can_redo, Action::Redo),
+    command!(
+        Review,
+        "Redo",
+        "Repeat the decision taken back.",
+        [key(CTRL_SHIFT, Key::Z), key(CTRL, Key::Y)],
+        App::can_redo,
+        Action::Redo
+    ),
     command!(Review, "Row down", "Select the next row.", [key(NONE, Key::ArrowDown)], App::has_rows, Action::Step(1)),
     command!(Review, "Row up", "Select the row before.", [key(NONE, Key::ArrowUp)], App::has_rows, Action::Step(-1)),
-    command!(Review, "Extend down", "Add the next row to the selection.", [key(Modifiers::SHIFT, Key::ArrowDown)], App::has_rows, Action::Extend(1)),
-    command!(Review, "Extend up", "Add the row before to the selection.", [key(Modifiers::SHIFT, Key::ArrowUp)], App::has_rows, Action::Extend(-1)),
+    command!(
+        Review,
+        "Extend down",
+        "Add the next row to the selection.",
+        [key(Modifiers::SHIFT, Key::ArrowDown)],
+        App::has_rows,
+        Action::Extend(1)
+    ),
+    command!(
+        Review,
+        "Extend up",
+        "Add the row before to the selection.",
+        [key(Modifiers::SHIFT, Key::ArrowUp)],
+        App::has_rows,
+        Action::Extend(-1)
+    ),
     command!(Review, "Page down", "Go 20 rows down.", [key(NONE, Key::PageDown)], App::has_rows, Action::Step(20)),
     command!(Review, "Page up", "Go 20 rows up.", [key(NONE, Key::PageUp)], App::has_rows, Action::Step(-20)),
     command!(Review, "First row", "Go to the top of the table.", [key(NONE, Key::Home)], App::has_rows, Action::First),
     command!(Review, "Last row", "Go to the end of the table.", [key(NONE, Key::End)], App::has_rows, Action::Last),
-    command!(Review, "Select all shown rows", "Select every row that the filter shows.", [key(CTRL, Key::A)], App::has_rows, Action::SelectAll),
-    command!(Review, "Clear selection and filter", "Show all rows, select none.", [key(NONE, Key::Escape)], always, Action::ClearSelection),
-    command!(Review, "Find text", "Show only rows that contain a text.", [key(CTRL, Key::F), key(NONE, Key::Slash)], App::has_rows, Action::FocusSearch),
+    command!(
+        Review,
+        "Select all shown rows",
+        "Select every row that the filter shows.",
+        [key(CTRL, Key::A)],
+        App::has_rows,
+        Action::SelectAll
+    ),
+    command!(
+        Review,
+        "Clear selection and filter",
+        "Show all rows, select none.",
+        [key(NONE, Key::Escape)],
+        always,
+        Action::ClearSelection
+    ),
+    command!(
+        Review,
+        "Find text",
+        "Show only rows that contain a text.",
+        [key(CTRL, Key::F), key(NONE, Key::Slash)],
+        App::has_rows,
+        Action::FocusSearch
+    ),
     command!(Review, "Show all rows", "Drop the filter by decision.", [], App::has_rows, Action::Show(Shown::All)),
-    command!(Review, "Show kept rows", "Only rows that will be exported.", [], App::has_rows, Action::Show(Shown::Kept)),
-    command!(Review, "Show dropped rows", "Only rows that will be left out.", [], App::has_rows, Action::Show(Shown::Dropped)),
-    command!(Review, "Show rows decided by hand", "Only rows with your own decision.", [], App::has_rows, Action::Show(Shown::ByHand)),
-    command!(Review, "Map on or off", "Show or hide the map above the table.", [key(NONE, Key::M)], always, Action::ToggleMap),
-    command!(Review, "Show the whole map", "Fit all points into the map.", [key(NONE, Key::Num0)], always, Action::ShowWholeMap),
-    command!(Review, "Cover texts", "Hide row texts until the pointer is on them.", [key(NONE, Key::B)], always, Action::ToggleCover),
-    command!(Window, "All commands…", "Find and run any command.", [key(CTRL_SHIFT, Key::P), key(CTRL, Key::K)], always, Action::OpenPalette),
-    command!(Window, "Keys", "Show all keys.", [key(NONE, Key::F1), key(NONE, Key::Questionmark)], always, Action::ToggleCheatSheet),
+    command!(
+        Review,
+        "Show kept rows",
+        "Only rows that will be exported.",
+        [],
+        App::has_rows,
+        Action::Show(Shown::Kept)
+    ),
+    command!(
+        Review,
+        "Show dropped rows",
+        "Only rows that will be left out.",
+        [],
+        App::has_rows,
+        Action::Show(Shown::Dropped)
+    ),
+    command!(
+        Review,
+        "Show rows decided by hand",
+        "Only rows with your own decision.",
+        [],
+        App::has_rows,
+        Action::Show(Shown::ByHand)
+    ),
+    command!(
+        Review,
+        "Map on or off",
+        "Show or hide the map above the table.",
+        [key(NONE, Key::M)],
+        always,
+        Action::ToggleMap
+    ),
+    command!(
+        Review,
+        "Show the whole map",
+        "Fit all points into the map.",
+        [key(NONE, Key::Num0)],
+        always,
+        Action::ShowWholeMap
+    ),
+    command!(
+        Review,
+        "Cover texts",
+        "Hide row texts until the pointer is on them.",
+        [key(NONE, Key::B)],
+        always,
+        Action::ToggleCover
+    ),
+    command!(
+        Window,
+        "All commands…",
+        "Find and run any command.",
+        [key(CTRL_SHIFT, Key::P), key(CTRL, Key::K)],
+        always,
+        Action::OpenPalette
+    ),
+    command!(
+        Window,
+        "Keys",
+        "Show all keys.",
+        [key(NONE, Key::F1), key(NONE, Key::Questionmark)],
+        always,
+        Action::ToggleCheatSheet
+    ),
     command!(Window, "Light or dark", "Change the theme.", [key(CTRL_SHIFT, Key::L)], always, Action::ToggleTheme),
-    command!(Window, "Save a picture of the window", "Write a PNG beside your exports; it shows what you see.", [key(CTRL_SHIFT, Key::S)], always, Action::SavePicture),
-    command!(Window, "Quit", "Close the window. Decisions are on disk already.", [key(CTRL, Key::Q)], always, Action::Quit),
+    command!(
+        Window,
+        "Save a picture of the window",
+        "Write a PNG beside your exports; it shows what you see.",
+        [key(CTRL_SHIFT, Key::S)],
+        always,
+        Action::SavePicture
+    ),
+    command!(
+        Window,
+        "Quit",
+        "Close the window. Decisions are on disk already.",
+        [key(CTRL, Key::Q)],
+        always,
+        Action::Quit
+    ),
 ];
 
 /// The command whose action this is.

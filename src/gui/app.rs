@@ -301,7 +301,11 @@ impl App {
             self.saved = self.state.clone();
             if let Some(path) = self.options.state_file() {
                 let state = self.state.clone();
-                self.saving = Some(Job::spawn("Saving settings", || {}, move |_: &crate::jobs::JobContext<()>| state.save(&path)));
+                self.saving = Some(Job::spawn(
+                    "Saving settings",
+                    || {},
+                    move |_: &crate::jobs::JobContext<()>| state.save(&path),
+                ));
             }
         }
     }

@@ -316,8 +316,8 @@ impl App {
             self.rank_again();
         } else if was.keep != is.keep {
             self.session.recount(&self.state.run);
-            let by_fate = self.session.table.filter.shown != Shown::All
-                || self.session.table.sort.column == Column::Decision;
+            let by_fate =
+                self.session.table.filter.shown != Shown::All || self.session.table.sort.column == Column::Decision;
             if by_fate {
                 self.refresh_view();
             }

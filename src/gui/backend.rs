@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::data::{Dataset, Finding, Format, Mapping, OpenOptions, Quarantined, Row, RowId, Stats};
 use crate::jobs::Progress;
 use crate::project::{
-    Export, ExportContext, ExportReport, Plan, Project, ProjectStore, Purified, Sets, export as export_folder, purify,
+    Demo, Export, ExportContext, ExportReport, Plan, Project, ProjectStore, Purified, Sets, export as export_folder,
+    purify,
 };
 use crate::selection::{Decisions, Keep, RankBy, Selection, SelectionSettings, Verdict};
 use crate::transport::{Engine, Observer, Outcome};
@@ -111,8 +112,8 @@ pub struct Library {
     /// Folder of the vector cache.
     pub cache_dir: Option<PathBuf>,
     pub project_root: PathBuf,
-    /// The sample files: custom, safe, harmful.
-    pub sample: Option<[PathBuf; 3]>,
+    /// Where the sample files are unpacked.
+    pub sample: PathBuf,
 }
 
 impl RowSource for Dataset {
@@ -219,15 +220,18 @@ impl Backend for Library {
 
     fn rank(&self, outcome: &Outcome, by: RankBy, numbers: &[u64]) -> Result<Ranked, String> {
         let settings = SelectionSettings { keep: Keep::Share(1.0), rank_by: by, ..SelectionSettings::default() };
-        let selection = Selection::from(outcome, &settings, numbers, &Decisions::default()).map_err(say)?;
+        let selection =
+            Selection::from(outcome, &settings, numbers, &Vec::new(), &Decisions::default()).map_err(say)?;
         Ok(Ranked { ranks: selection.ranks, order: selection.order })
     }
 
     fn export(&self, folder: &Path, what: &ExportRequest, progress: &dyn Progress) -> Result<ExportReport, String> {
         let sets = real_sets(&what.sets)?;
         let selection =
-            Selection::from(&what.purified.outcome, &what.plan.selection, &what.numbers, &what.decisions).map_err(say)?;
-        let context = ExportContext { licences: what.licences.clone(), origin: "window".to_owned() };
+            Selection::from(&what.purified.outcome, &what.plan.selection, &what.numbers, &sets.custom, &what.decisions)
+                .map_err(say)?;
+        let context =
+            ExportContext { licences: what.licences.clone(), origin: "window".to_owned(), journal_head: None };
         let export = Export {
             sets: &sets,
             plan: &what.plan,
@@ -240,7 +244,8 @@ impl Backend for Library {
     }
 
     fn sample(&self) -> Result<[PathBuf; 3], String> {
-        self.sample.clone().ok_or_else(|| "This build carries no sample data.".to_owned())
+        let demo = Demo::unpack(&self.sample).map_err(say)?;
+        Ok([demo.custom, demo.safe, demo.harmful])
     }
 }
 

@@ -68,6 +68,21 @@ impl GuiOptions {
     }
 }
 
+/// Opens the window over the library.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn run(options: GuiOptions) -> anyhow::Result<()> {
+    let folders = crate::project::Folders::of_user();
+    let backend = backend::Library {
+        engine: Arc::new(crate::transport::CpuEngine::new()),
+        cache_dir: options.cache_dir.clone(),
+        project_root: options.project_root.clone().unwrap_or(folders.projects),
+        sample: folders.demo,
+    };
+    run_with(options, Arc::new(backend))
+}
+
 /// Opens the window over a backend and returns when it is closed.
 ///
 /// # Errors

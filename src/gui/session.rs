@@ -222,6 +222,13 @@ impl Session {
         }
     }
 
+    /// While the custom file is read, the table shows what is there so far.
+    pub fn follow_reading(&mut self) {
+        if self.custom().is_some() && self.custom_rows().is_none() {
+            self.table.rows = ViewRows::All(self.rows());
+        }
+    }
+
     pub fn rows(&self) -> usize {
         self.custom().and_then(|file| file.handle.as_ref()).map_or(0, |handle| handle.len())
     }
@@ -289,11 +296,8 @@ impl Session {
 
     /// Name and progress of everything that runs.
     pub fn running(&self) -> Vec<(String, Snapshot)> {
-        let mut running: Vec<(String, Snapshot)> = self
-            .files
-            .iter()
-            .filter_map(|file| Some((format!("Reading {}", file.name()), file.progress()?)))
-            .collect();
+        let mut running: Vec<(String, Snapshot)> =
+            self.files.iter().filter_map(|file| Some((format!("Reading {}", file.name()), file.progress()?))).collect();
         if let ProjectState::Opening(job) = &self.project {
             running.push((job.name().to_owned(), job.snapshot()));
         }

@@ -205,7 +205,10 @@ mod tests {
         let row = cut(Row {
             number: 0,
             line: 1,
-            turns: vec![Turn { speaker: Speaker::User, text: text.clone() }, Turn { speaker: Speaker::Assistant, text }],
+            turns: vec![
+                Turn { speaker: Speaker::User, text: text.clone() },
+                Turn { speaker: Speaker::Assistant, text },
+            ],
             rejected: Vec::new(),
         });
         assert!(row.turns[0].text.len() < ROW_BYTES + 64);

@@ -200,7 +200,9 @@ fn sort(input: &ViewInput, rows: &mut [u32]) {
             Column::Weight => figures.weight,
             Column::Pull => figures.pull,
             Column::Push => figures.push,
-            Column::Decision => f64::from(u8::from(is_kept(input, row)) * 2 + u8::from(input.verdicts.contains_key(&row))),
+            Column::Decision => {
+                f64::from(u8::from(is_kept(input, row)) * 2 + u8::from(input.verdicts.contains_key(&row)))
+            }
             Column::Row | Column::Text | Column::Score => f64::from(row),
         }
     };

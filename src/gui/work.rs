@@ -119,13 +119,17 @@ impl App {
         let name = if table.filter.text.is_empty() { "Sorting rows" } else { "Searching texts" };
         let ctx = self.ctx.clone();
         // The job before it, if any, is dropped and so cancelled.
-        table.job = Some(Job::spawn(name, move || ctx.request_repaint(), move |context: &JobContext<()>| {
-            let rows = compute(&input, context)?;
-            if let Some(solved) = &input.solved {
-                solved.cloud.set_visible(&rows);
-            }
-            Ok::<_, String>(rows)
-        }));
+        table.job = Some(Job::spawn(
+            name,
+            move || ctx.request_repaint(),
+            move |context: &JobContext<()>| {
+                let rows = compute(&input, context)?;
+                if let Some(solved) = &input.solved {
+                    solved.cloud.set_visible(&rows);
+                }
+                Ok::<_, String>(rows)
+            },
+        ));
     }
 
     pub(super) fn start_export(&mut self) {
@@ -149,9 +153,11 @@ impl App {
         let (backend, ctx) = (self.backend.clone(), self.ctx.clone());
         session.export.report = None;
         session.export.error = None;
-        session.export.job = Some(Job::spawn("Exporting", move || ctx.request_repaint(), move |context: &JobContext<()>| {
-            backend.export(&folder, &request, context)
-        }));
+        session.export.job = Some(Job::spawn(
+            "Exporting",
+            move || ctx.request_repaint(),
+            move |context: &JobContext<()>| backend.export(&folder, &request, context),
+        ));
         self.step = Step::Export;
     }
 

@@ -141,10 +141,8 @@ impl Drop for Writer {
 fn write(log: &mut dyn DecisionLog, source: &Handle, numbers: &[u64], change: &Change) -> Result<bool, String> {
     match change {
         Change::Decide { rows, verdict } => {
-            let named: Vec<(u64, RowId)> = rows
-                .iter()
-                .filter_map(|row| Some((*numbers.get(*row as usize)?, source.id(*row as usize)?)))
-                .collect();
+            let named: Vec<(u64, RowId)> =
+                rows.iter().filter_map(|row| Some((*numbers.get(*row as usize)?, source.id(*row as usize)?))).collect();
             if named.is_empty() {
                 return Ok(false);
             }

@@ -93,10 +93,7 @@ fn count_records(path: &Path, delimiter: u8, progress: &dyn Progress) -> Result<
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(file);
     let mut record = csv::ByteRecord::new();
     let mut records = 0_u64;
-    while reader
-        .read_byte_record(&mut record)
-        .map_err(|error| ProjectError::malformed(path, error.to_string()))?
-    {
+    while reader.read_byte_record(&mut record).map_err(|error| ProjectError::malformed(path, error.to_string()))? {
         records += 1;
         if records % 65_536 == 0 {
             progress.check()?;

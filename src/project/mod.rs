@@ -5,17 +5,23 @@
 //! equal input, settings and engine give equal bytes, but for the manifest's `run` object.
 
 mod atomic;
+mod card;
+mod croissant;
 mod decision_file;
 mod demo;
+mod digest;
 mod error;
 mod export;
 mod folders;
 mod history;
 mod journal;
+mod manifest;
 mod pipeline;
 mod plan;
+mod staging;
 mod store;
 mod verify;
+mod weights_csv;
 
 pub use demo::Demo;
 pub use error::ProjectError;

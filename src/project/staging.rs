@@ -250,7 +250,8 @@ mod tests {
         fill(&staging.folder, NEW);
         let left = staging.folder.clone();
         let kept_from_drop = left.with_extension("crash");
-        let swap = |one: &Path, other: &Path| if can_exchange { exchange(one, other) } else { Err(io::Error::other("no")) };
+        let swap =
+            |one: &Path, other: &Path| if can_exchange { exchange(one, other) } else { Err(io::Error::other("no")) };
         let crashed = staging.commit_by(&target, swap, &mut |at| {
             if at != step {
                 return Ok(());
@@ -320,9 +321,8 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_refused() {
         let root = tempfile::tempdir().expect("a folder");
-        let refused = |folder: &Path, inputs: &[PathBuf]| {
-            Target::check(folder, inputs).expect_err("must be refused").to_string()
-        };
+        let refused =
+            |folder: &Path, inputs: &[PathBuf]| Target::check(folder, inputs).expect_err("must be refused").to_string();
         let full = root.path().join("full");
         fs::create_dir(&full).expect("creates");
         Target::check(&full, &[]).expect("is empty");

@@ -38,12 +38,8 @@ pub(super) fn write(path: &Path, what: &Export<'_>, progress: &dyn Progress) -> 
         let weight = weight * rows as f64;
         let decision = state.as_str();
         // Debug gives the shortest digits that read back, with an exponent where that is shorter.
-        writeln!(
-            out,
-            "{number},{},{score:?},{pull:?},{push:?},{weight:?},{loss_weight:?},{rank},{decision}",
-            id.0
-        )
-        .map_err(ProjectError::io(path))?;
+        writeln!(out, "{number},{},{score:?},{pull:?},{push:?},{weight:?},{loss_weight:?},{rank},{decision}", id.0)
+            .map_err(ProjectError::io(path))?;
     }
     out.into_inner().map(drop).map_err(|error| ProjectError::Io { path: path.to_owned(), source: error.into_error() })
 }

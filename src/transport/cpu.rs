@@ -196,8 +196,9 @@ fn warnings(alignment: &Alignment<'_, '_>, tau: f64, tied: bool, share: f64, sto
             "The weights had not settled after {} steps. Allow more steps or raise epsilon.",
             settings.max_steps
         )),
-        Stop::Stalled => warnings
-            .push("The weights stopped improving before they settled. Raise epsilon or the effective share.".to_owned()),
+        Stop::Stalled => warnings.push(
+            "The weights stopped improving before they settled. Raise epsilon or the effective share.".to_owned(),
+        ),
         Stop::Converged | Stop::FixedIterations => {}
     }
     warnings

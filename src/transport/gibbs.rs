@@ -92,7 +92,11 @@ fn temperature(scores: &[f64], smallest: f64, spread: f64, share: f64) -> (f64, 
     let mut x = ((-share.ln() / variance).sqrt().ln()).clamp(low, high);
     for _ in 0..200 {
         let (value, slope) = h(x);
-        if value > 0.0 { low = x } else { high = x }
+        if value > 0.0 {
+            low = x
+        } else {
+            high = x
+        }
         let newton = x - value / slope;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
         let done = (next - x).abs() <= 1e-12 || high - low <= 1e-12;

@@ -444,8 +444,7 @@ fn fill<G: Group>(
     for (r, (out, cosines)) in rows.enumerate() {
         for (b, block) in clouds.blocks.iter().enumerate() {
             let part = block.start..block.start + block.groups;
-            let exponent =
-                Exponent { reach: 1.0 - offsets[b][r], rate: rate(epsilon[b]), lift: &lift[part.clone()] };
+            let exponent = Exponent { reach: 1.0 - offsets[b][r], rate: rate(epsilon[b]), lift: &lift[part.clone()] };
             simd::exponentials(level, &cosines[part.clone()], exponent, &mut out[part]);
         }
     }
@@ -490,9 +489,7 @@ impl Stage<'_> {
             let potentials = &mut potentials[from..from + rows];
             let weights = &mut weights[from..from + rows];
             let broken = match &task.tile {
-                Tile::Single(tile) => {
-                    self.chunk(&tile[whole], first, buffers, potentials, weights, weigh)
-                }
+                Tile::Single(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
                 Tile::Brain(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
                 Tile::Recomputed => {
                     let Scratch { strip, computed, .. } = buffers;
@@ -568,11 +565,7 @@ impl Stage<'_> {
 
 /// The format for a problem: bfloat16 only where it halves real traffic and its rounding stays far inside the
 /// tolerances (see [`super::rounding`]).
-pub(crate) fn choose_format(
-    clouds: &Clouds<'_>,
-    epsilon: PerBlock,
-    settings: &CheckedSettings,
-) -> KernelFormat {
+pub(crate) fn choose_format(clouds: &Clouds<'_>, epsilon: PerBlock, settings: &CheckedSettings) -> KernelFormat {
     let entries = (clouds.x.rows * clouds.groups * LANES) as u64;
     if entries * 4 <= SMALL_KERNEL.min(settings.memory_budget) {
         return KernelFormat::Single;

@@ -115,12 +115,7 @@ impl<'s, 'k> Alignment<'s, 'k> {
     }
 
     /// Sweeps with these weights until the column marginals hold to `tolerance`, or no longer come nearer.
-    pub(crate) fn settle(
-        &mut self,
-        weights: &[f64],
-        tolerance: f64,
-        most: usize,
-    ) -> Result<(), TransportError> {
+    pub(crate) fn settle(&mut self, weights: &[f64], tolerance: f64, most: usize) -> Result<(), TransportError> {
         let (mut best, mut since) = (f64::INFINITY, 0);
         let mut change_before = [0.0; BLOCKS];
         for _ in 0..most {

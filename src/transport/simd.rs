@@ -386,9 +386,8 @@ mod tests {
             let columns: Vec<[f32; LANES]> =
                 (0..width).map(|_| std::array::from_fn(|_| random.random_range(0.0..1.0))).collect();
             let y: Vec<f32> = (0..rows).map(|_| random.random_range(0.0..1.0)).collect();
-            let entry = |i: usize, j: usize| {
-                f64::from(tile[i * stride + from + j / LANES].widen()[j % LANES / HALF][j % HALF])
-            };
+            let entry =
+                |i: usize, j: usize| f64::from(tile[i * stride + from + j / LANES].widen()[j % LANES / HALF][j % HALF]);
             for level in levels() {
                 let mut sums = vec![0.0; rows];
                 row_sums(level, &tile, stride, from, &columns, &mut sums);

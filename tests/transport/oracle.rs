@@ -147,8 +147,7 @@ pub fn scaling(problem: &Problem<'_>, settings: &Settings, steps: usize, settlin
         safe.rows();
         harmful.rows();
         scores = score(&safe, &harmful);
-        let mut next: Vec<f64> =
-            log_w.iter().zip(&scores).map(|(w, g)| (1.0 - alpha) * w - alpha * g / tau).collect();
+        let mut next: Vec<f64> = log_w.iter().zip(&scores).map(|(w, g)| (1.0 - alpha) * w - alpha * g / tau).collect();
         normalised(&mut next);
         safe.columns(&next);
         harmful.columns(&next);

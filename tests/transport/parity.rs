@@ -28,9 +28,7 @@ fn solve(world: &World, settings: &Settings, format: KernelFormat) -> Outcome {
 fn compare(label: &str, outcome: &Outcome, exact: &Answer, format: KernelFormat) {
     let (rms_limit, limit) = if format == KernelFormat::Brain { (1e-3, 5e-3) } else { (1e-4, 1e-4) };
     let weights: Vec<f64> = exact.log_w.iter().map(|w| w.exp()).collect();
-    for (side, found, exact) in
-        [("safe", &outcome.safe, &exact.safe), ("harmful", &outcome.harmful, &exact.harmful)]
-    {
+    for (side, found, exact) in [("safe", &outcome.safe, &exact.safe), ("harmful", &outcome.harmful, &exact.harmful)] {
         assert!((found.epsilon / exact.epsilon - 1.0).abs() < 1e-5, "{label} {side} epsilon");
         if weights.len() == 1 {
             continue;

@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn only_the_weight_is_new() {
-        assert_eq!(added(r#"{"b": 1.0, "a": [1e5, {"weight": 2}]}"#, 0.5), r#"{"b": 1.0, "a": [1e5, {"weight": 2}], "weight": 0.5}"#);
+        assert_eq!(
+            added(r#"{"b": 1.0, "a": [1e5, {"weight": 2}]}"#, 0.5),
+            r#"{"b": 1.0, "a": [1e5, {"weight": 2}], "weight": 0.5}"#
+        );
         assert_eq!(added(r#"{"b":1.50,"a":"}\u00e9,\"x"}"#, 1.0), r#"{"b":1.50,"a":"}\u00e9,\"x","weight":1.0}"#);
         assert_eq!(added("{}", 1e-9), r#"{"weight": 1e-9}"#);
         assert_eq!(added("{\r\n  \"a\": 1\r\n}", 2.0), "{    \"a\": 1, \"weight\": 2.0}");

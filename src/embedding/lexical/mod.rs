@@ -141,12 +141,7 @@ struct Fitted {
     basis: Basis,
 }
 
-fn fit_basis(
-    rows: &[Vec<Entry>],
-    scale: &[f32],
-    seed: u64,
-    progress: &dyn Progress,
-) -> Result<Fitted, EmbeddingError> {
+fn fit_basis(rows: &[Vec<Entry>], scale: &[f32], seed: u64, progress: &dyn Progress) -> Result<Fitted, EmbeddingError> {
     let mut place = vec![u32::MAX; COLUMNS];
     let mut used = vec![false; COLUMNS];
     for entry in rows.iter().flatten() {
@@ -179,8 +174,7 @@ fn fit_basis(
     let by_row = Sparse::from_rows(&rows);
     drop(rows);
     let by_column = by_row.transposed(column_scale.len());
-    let scaled =
-        Scaled { by_row: &by_row, by_column: &by_column, row_scale: &row_scale, column_scale: &column_scale };
+    let scaled = Scaled { by_row: &by_row, by_column: &by_column, row_scale: &row_scale, column_scale: &column_scale };
     let mut basis = truncated_svd(&scaled, RANK, seed, progress)?;
     svd::scale_rows(&mut basis.vectors, &column_scale, basis.rank);
     Ok(Fitted { place, basis })

@@ -74,25 +74,13 @@ pub(super) fn truncated_svd(
 
 impl Scaled<'_> {
     /// `out = Aᵀ · left`. Scales `left` in place: it is to be overwritten next.
-    fn right(
-        &self,
-        left: &mut [f32],
-        out: &mut [f32],
-        width: usize,
-        progress: &dyn Progress,
-    ) -> Result<(), Cancelled> {
+    fn right(&self, left: &mut [f32], out: &mut [f32], width: usize, progress: &dyn Progress) -> Result<(), Cancelled> {
         scale_rows(left, self.row_scale, width);
         self.by_column.multiply(self.column_scale, left, out, width, progress)
     }
 
     /// `out = A · right`. Scales `right` in place: it is to be overwritten next.
-    fn left(
-        &self,
-        right: &mut [f32],
-        out: &mut [f32],
-        width: usize,
-        progress: &dyn Progress,
-    ) -> Result<(), Cancelled> {
+    fn left(&self, right: &mut [f32], out: &mut [f32], width: usize, progress: &dyn Progress) -> Result<(), Cancelled> {
         scale_rows(right, self.column_scale, width);
         self.by_row.multiply(self.row_scale, right, out, width, progress)
     }
@@ -150,7 +138,7 @@ fn orthonormalise(matrix: &mut [f32], rows: usize, width: usize) {
     );
     matrix.par_chunks_exact_mut(width.max(1)).enumerate().for_each(|(i, row)| {
         for (x, column) in row.iter_mut().zip(basis.col_iter()) {
-            *x = column.get(i).copied().unwrap_or(0.0);
+            *x = column[i];
         }
     });
 }
@@ -160,12 +148,8 @@ fn rotate(z: Vec<f32>, columns: usize, width: usize, rank: usize) -> Result<Basi
     let gram = gram(&z, width);
     let mut values = faer::diag::Diag::<f64>::zeros(width);
     let mut vectors = Mat::<f64>::zeros(width, width);
-    let scratch = evd::self_adjoint_evd_scratch::<f64>(
-        width,
-        evd::ComputeEigenvectors::Yes,
-        Par::Seq,
-        Default::default(),
-    );
+    let scratch =
+        evd::self_adjoint_evd_scratch::<f64>(width, evd::ComputeEigenvectors::Yes, Par::Seq, Default::default());
     let mut memory = MemBuffer::new(scratch);
     evd::self_adjoint_evd(
         gram.as_ref(),

@@ -19,10 +19,7 @@ impl Camera {
 
     pub fn to_screen(self, at: [f32; 2], screen: Rect) -> Pos2 {
         let centre = screen.center();
-        pos2(
-            centre.x + (at[0] - self.middle[0]) * self.zoom.x,
-            centre.y - (at[1] - self.middle[1]) * self.zoom.y,
-        )
+        pos2(centre.x + (at[0] - self.middle[0]) * self.zoom.x, centre.y - (at[1] - self.middle[1]) * self.zoom.y)
     }
 
     pub fn to_plane(self, at: Pos2, screen: Rect) -> [f32; 2] {

@@ -112,8 +112,12 @@ impl PointCloud {
     /// Marks the decisions that differ between two records.
     pub fn set_verdicts(&self, before: &Verdicts, after: &Verdicts) {
         let verdict = |of: &Verdicts, row: &u32| of.get(row).map(|decision| decision.verdict);
-        let changed: Vec<u32> =
-            before.keys().chain(after.keys()).copied().filter(|row| verdict(before, row) != verdict(after, row)).collect();
+        let changed: Vec<u32> = before
+            .keys()
+            .chain(after.keys())
+            .copied()
+            .filter(|row| verdict(before, row) != verdict(after, row))
+            .collect();
         let mut drawn = self.drawn.lock();
         for row in changed {
             let bit = match verdict(after, &row) {
@@ -136,7 +140,9 @@ impl PointCloud {
         let mut best: Option<(f32, u32)> = None;
         for y in y0..=y1 {
             let first = y * CELLS;
-            let (Some(from), Some(to)) = (self.starts.get(first + x0), self.starts.get(first + x1 + 1)) else { continue };
+            let (Some(from), Some(to)) = (self.starts.get(first + x0), self.starts.get(first + x1 + 1)) else {
+                continue;
+            };
             for row in self.items.get(*from as usize..*to as usize).unwrap_or_default() {
                 let Some(position) = self.position(*row) else { continue };
                 let away = [(position[0] - at[0]) / reach[0], (position[1] - at[1]) / reach[1]];

@@ -163,7 +163,13 @@ fn step_button(ui: &mut Ui, cx: &mut Cx<'_>, step: Step, number: usize, narrow: 
             painter.circle_filled(at, 3.0, *colours.good);
         }
         Mark::Done => {
-            painter.text(at, egui::Align2::CENTER_CENTER, icons::CHECK, egui::FontId::proportional(14.0), *colours.good);
+            painter.text(
+                at,
+                egui::Align2::CENTER_CENTER,
+                icons::CHECK,
+                egui::FontId::proportional(14.0),
+                *colours.good,
+            );
         }
         Mark::Stale => {
             painter.circle_filled(at, 4.0, *colours.stale);
@@ -228,8 +234,9 @@ pub fn status_bar(ui: &mut Ui, cx: &mut Cx<'_>) {
         let missing = cx.app.system_fonts.missing_scripts();
         if !missing.is_empty() {
             let text = format!("No font for: {}", missing.join(", "));
-            ui.label(RichText::new(text).color(*colours.stale))
-                .on_hover_text("This system has no font for some characters in your rows. They show as boxes; the data is intact.");
+            ui.label(RichText::new(text).color(*colours.stale)).on_hover_text(
+                "This system has no font for some characters in your rows. They show as boxes; the data is intact.",
+            );
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(RichText::new("●").color(*colours.good));

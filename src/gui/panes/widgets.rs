@@ -55,14 +55,18 @@ pub fn button_if(ui: &mut Ui, icon: &str, text: &str, help: &str, enabled: &Resu
 
 /// A button that is only an icon; its name is for tooltips and screen readers.
 pub fn icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
-    ui.add(Button::new(icon).frame_when_inactive(false).min_size(vec2(28.0, 28.0))).on_hover_text(name).accessible_name(name)
+    ui.add(Button::new(icon).frame_when_inactive(false).min_size(vec2(28.0, 28.0)))
+        .on_hover_text(name)
+        .accessible_name(name)
 }
 
 /// A toggle in a row of filters.
 pub fn chip(ui: &mut Ui, text: &str, on: bool, help: &str) -> Response {
     let colours = palette(ui.style());
     let ink = if on { *colours.text } else { *colours.muted };
-    let mut button = Button::new(RichText::new(text).size(tokens().sizes.small).color(ink)).corner_radius(12).min_size(vec2(0.0, 24.0));
+    let mut button = Button::new(RichText::new(text).size(tokens().sizes.small).color(ink))
+        .corner_radius(12)
+        .min_size(vec2(0.0, 24.0));
     button = if on {
         button.fill(*colours.selection).stroke(Stroke::new(1.0, *colours.accent))
     } else {
@@ -243,7 +247,10 @@ pub fn empty<R>(ui: &mut Ui, icon: &str, title: &str, text: &str, add: impl FnOn
     let room = ui.available_rect_before_wrap();
     let width = room.width().min(440.0);
     let top = room.top() + (room.height() * 0.5 - 120.0).max(8.0);
-    let rect = Rect::from_min_max(pos2(room.center().x - width / 2.0, top), pos2(room.center().x + width / 2.0, room.bottom()));
+    let rect = Rect::from_min_max(
+        pos2(room.center().x - width / 2.0, top),
+        pos2(room.center().x + width / 2.0, room.bottom()),
+    );
     ui.scope_builder(UiBuilder::new().max_rect(rect).layout(egui::Layout::top_down(egui::Align::Center)), |ui| {
         ui.label(RichText::new(icon).size(36.0).color(*colours.muted));
         ui.label(RichText::new(title).font(theme::title_font()));

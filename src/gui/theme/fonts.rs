@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use egui::{FontData, FontDefinitions, FontFamily};
 use egui::epaint::text::{FallbackRequest, FontInsert, FontPriority, FontProvider, InsertFontFamily};
+use egui::{FontData, FontDefinitions, FontFamily};
 use parking_lot::Mutex;
 use skrifa::MetadataProvider as _;
 
@@ -178,7 +178,8 @@ fn best_face(database: &fontdb::Database, character: char) -> Option<LoadedFace>
 /// True when the face has an outline for the character.
 fn covers(bytes: &[u8], index: u32, character: char) -> bool {
     skrifa::FontRef::from_index(bytes, index).is_ok_and(|font| {
-        font.outline_glyphs().format().is_some() && font.charmap().map(character).is_some_and(|glyph| glyph.to_u32() > 0)
+        font.outline_glyphs().format().is_some()
+            && font.charmap().map(character).is_some_and(|glyph| glyph.to_u32() > 0)
     })
 }
 
@@ -219,7 +220,8 @@ mod tests {
             include_bytes!("../../../assets/fonts/Inter-SemiBold.ttf"),
         ] {
             let font = skrifa::FontRef::new(bytes).expect("an embedded font");
-            let metrics = font.glyph_metrics(skrifa::instance::Size::unscaled(), skrifa::instance::LocationRef::default());
+            let metrics =
+                font.glyph_metrics(skrifa::instance::Size::unscaled(), skrifa::instance::LocationRef::default());
             let widths: BTreeSet<u32> = ('0'..='9')
                 .map(|figure| font.charmap().map(figure).expect("a figure"))
                 .map(|glyph| metrics.advance_width(glyph).expect("a width") as u32)

@@ -19,7 +19,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 use serde_json::json;
 
-use self::features::{BUCKETS, COLUMNS, Entry, GRAM, MAX_CHARS, Scratch, features};
+use self::features::{BUCKETS, COLUMNS, Entry, GRAM, Scratch, features};
 use self::sparse::{Sparse, Tf, sum_row};
 use self::svd::{Basis, Scaled, truncated_svd};
 use super::{EmbedSettings, Embedded, EmbeddingError, Embeddings, Fingerprint, Texts, View, Views, concatenate};

@@ -37,8 +37,6 @@ pub(super) struct Basis {
     pub rank: usize,
     /// columns × rank, row-major, orthonormal columns.
     pub vectors: Vec<f32>,
-    /// Descending.
-    pub singular: Vec<f64>,
 }
 
 /// At most `rank` leading singular directions; fewer when the matrix has fewer.
@@ -190,7 +188,7 @@ fn rotate(z: Vec<f32>, columns: usize, width: usize, rank: usize) -> Result<Basi
             Par::Seq,
         );
     });
-    Ok(Basis { rank: kept, vectors: out, singular: singular.into_iter().take(kept).collect() })
+    Ok(Basis { rank: kept, vectors: out })
 }
 
 /// ZᵀZ in float64, summed over blocks of rows in their order.

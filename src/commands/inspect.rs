@@ -8,19 +8,21 @@ use serde_json::json;
 
 use super::arguments::Inspect;
 use super::terminal::{Terminal, thousands};
-use crate::data::analysis::{Analysis, AnalysisSettings, analyse};
-use crate::data::{Dataset, OpenOptions};
+use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, leakage};
+use crate::data::{Dataset, Finding, OpenOptions};
 
 pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
     let mut text = String::new();
     let mut usable = true;
+    let mut readable: Vec<Dataset> = Vec::new();
     for path in &arguments.files {
         match inspect(path, arguments, terminal) {
             Ok(report) => {
                 usable &= report.dataset.len() > 0;
                 report.write(&mut text)?;
                 reports.push(report.json());
+                readable.extend(report.unusable.is_none().then_some(report.dataset));
             }
             Err(error) => {
                 usable = false;
@@ -29,8 +31,32 @@ pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode>
             }
         }
     }
-    terminal.result(&json!({ "files": reports }), &text)?;
+    let overlaps = if arguments.fast { Vec::new() } else { overlaps(&readable, terminal)? };
+    for overlap in &overlaps {
+        let findings = overlap.findings();
+        if findings.is_empty() {
+            writeln!(text, "no overlap with {}", overlap.reference)?;
+        }
+        findings.iter().try_for_each(|finding| write_finding(finding, &mut text))?;
+    }
+    terminal.result(&json!({ "files": reports, "overlaps": overlaps }), &text)?;
     Ok(if usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the first file shares with each of the others, as a custom set does with its references.
+fn overlaps(readable: &[Dataset], terminal: &Terminal) -> anyhow::Result<Vec<Leakage>> {
+    let Some((custom, references)) = readable.split_first() else { return Ok(Vec::new()) };
+    let settings = AnalysisSettings::default();
+    let found = references.iter().map(|reference| leakage(custom, reference, &settings, terminal));
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn write_finding(finding: &Finding, text: &mut String) -> std::fmt::Result {
+    let field = finding.field.as_deref().map(|field| format!(" in {field}")).unwrap_or_default();
+    let rows: Vec<_> = finding.rows.iter().map(u64::to_string).collect();
+    let more = if finding.count > finding.rows.len() as u64 { ", …" } else { "" };
+    let places = if rows.is_empty() { String::new() } else { format!(" (rows {}{more})", rows.join(", ")) };
+    writeln!(text, "  {}{field}: {} × {}{places}", finding.severity, thousands(finding.count), finding.message)
 }
 
 struct Report {
@@ -96,19 +122,7 @@ impl Report {
         if let Some(analysis) = &self.analysis {
             analysis.summarise(text)?;
         }
-        for finding in dataset.findings() {
-            let field = finding.field.as_deref().map(|field| format!(" in {field}")).unwrap_or_default();
-            let rows: Vec<_> = finding.rows.iter().map(u64::to_string).collect();
-            let more = if finding.count > finding.rows.len() as u64 { ", …" } else { "" };
-            let places = if rows.is_empty() { String::new() } else { format!(" (rows {}{more})", rows.join(", ")) };
-            writeln!(
-                text,
-                "  {}{field}: {} × {}{places}",
-                finding.severity,
-                thousands(finding.count),
-                finding.message
-            )?;
-        }
+        dataset.findings().iter().try_for_each(|finding| write_finding(finding, text))?;
         for record in dataset.quarantine().iter().take(10) {
             let field = record.field.as_deref().map(|field| format!(", field {field}")).unwrap_or_default();
             writeln!(text, "  quarantined row {} (line {}{field}): {}", record.row, record.line, record.reason)?;

@@ -249,6 +249,11 @@ impl Dataset {
         self.0.index.read().entry(index).map(|entry| entry.hash)
     }
 
+    /// The content hash of every row so far.
+    pub(super) fn content_hashes(&self) -> Vec<ContentHash> {
+        self.0.index.read().hashes().to_vec()
+    }
+
     /// Characters (Unicode scalar values) of [`Row::text`].
     pub fn chars(&self, index: usize) -> Option<u32> {
         self.0.index.read().entry(index).map(|entry| entry.chars)

@@ -186,6 +186,10 @@ impl Index {
         })
     }
 
+    pub fn hashes(&self) -> &[ContentHash] {
+        &self.hashes
+    }
+
     pub fn entry(&self, index: usize) -> Option<Entry> {
         Some(Entry {
             offset: *self.offsets.get(index)?,

@@ -205,7 +205,18 @@ impl Dataset {
     }
 
     fn unchanged(&self) -> Result<(), DataError> {
-        match Stamp::of(&self.0.file) {
+        self.is_stamped(&self.0.file)
+    }
+
+    /// A handle of its own on the file, which is still the one that was indexed.
+    pub(super) fn reopened(&self) -> Result<File, DataError> {
+        let file = source::open_file(&self.0.path)?;
+        self.is_stamped(&file)?;
+        Ok(file)
+    }
+
+    pub(super) fn is_stamped(&self, file: &File) -> Result<(), DataError> {
+        match Stamp::of(file) {
             Ok(stamp) if stamp == self.0.stamp => Ok(()),
             Ok(_) => Err(DataError::Changed { path: self.0.path.clone() }),
             Err(source) => Err(self.failed(source)),
@@ -361,6 +372,11 @@ impl Dataset {
     /// The CSV or TSV header, when the file has one: the names of the columns, empty and repeated ones numbered.
     pub fn header(&self) -> Option<Vec<String>> {
         matches!(self.0.layout, Layout::Table { .. }).then(|| self.0.plan.read().header.clone())
+    }
+
+    /// [`Dataset::header`] as the file spells it.
+    pub(super) fn spelled_header(&self) -> Vec<String> {
+        self.0.plan.read().spelled.clone()
     }
 
     pub fn stats(&self) -> Stats {

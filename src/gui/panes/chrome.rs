@@ -128,7 +128,7 @@ fn step_button(ui: &mut Ui, cx: &mut Cx<'_>, step: Step, number: usize, narrow: 
     let chosen = cx.app.step() == step;
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 36.0), Sense::click());
     let name = step.title();
-    response.widget_info(|| egui::WidgetInfo::selected(egui::WidgetType::Button, true, chosen, format!("{name} step")));
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, format!("{name} step")));
     let ground = if chosen {
         Some(*colours.selection)
     } else if response.hovered() || response.has_focus() {

@@ -6,6 +6,7 @@ mod chrome;
 pub mod commands;
 pub mod data;
 mod data_file;
+mod data_mapping;
 mod distribution;
 mod evidence;
 mod export;

@@ -4,6 +4,7 @@
 
 mod chrome;
 pub mod commands;
+mod convergence;
 pub mod data;
 mod data_file;
 mod data_mapping;
@@ -14,6 +15,8 @@ pub mod map;
 mod purify;
 pub mod review;
 mod settings;
+mod settings_encoder;
+mod settings_field;
 mod table;
 mod widgets;
 

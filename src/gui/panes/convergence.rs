@@ -1,6 +1,6 @@
 //! The live plots of a run: how far the weights still move, and how many rows they count like.
 
-use egui::{Ui, vec2};
+use egui::Ui;
 use egui_plot::{GridMark, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
 use super::widgets;

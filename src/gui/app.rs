@@ -212,17 +212,28 @@ impl App {
         }
     }
 
+    /// True when decisions can be recorded, whichever row is selected.
+    pub(super) fn can_decide_rows(&self) -> bool {
+        matches!(self.session.project, ProjectState::Open(_))
+    }
+
     pub(super) fn has_rows(&self) -> Result<(), String> {
         if self.session.rows() == 0 { Err("Open a custom file first.".to_owned()) } else { Ok(()) }
     }
 
+    /// True while a decision is on its way to the disk: what can be undone after it is not known yet, so a key typed
+    /// now waits its turn behind it.
+    fn is_deciding(&self) -> bool {
+        matches!(&self.session.project, ProjectState::Open(writer) if writer.pending() > 0)
+    }
+
     pub(super) fn can_undo(&self) -> Result<(), String> {
-        let can = self.session.record.can_undo;
+        let can = self.session.record.can_undo || self.is_deciding();
         if can { Ok(()) } else { Err("There is no decision to take back.".to_owned()) }
     }
 
     pub(super) fn can_redo(&self) -> Result<(), String> {
-        let can = self.session.record.can_redo;
+        let can = self.session.record.can_redo || self.is_deciding();
         if can { Ok(()) } else { Err("There is no decision to repeat.".to_owned()) }
     }
 

@@ -12,6 +12,7 @@ mod export;
 pub mod map;
 mod purify;
 pub mod review;
+mod row_widgets;
 mod settings;
 mod table;
 mod widgets;
@@ -92,6 +93,9 @@ impl Panes {
             self.commands.show(ui, &mut cx);
         }
         (app.state.map_height, app.state.evidence_width) = sizes;
+        if app.step == Step::Review {
+            app.session.table.scroll_to = None;
+        }
         let size = ui.ctx().content_rect().size();
         if app.options.size.is_none() && size.x > 100.0 {
             app.state.window = size.into();

@@ -9,5 +9,6 @@ mod gui {
     mod flow;
     mod map;
     mod million;
+    mod states;
     mod survival;
 }

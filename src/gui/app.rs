@@ -208,7 +208,11 @@ impl App {
             ProjectState::Open(_) if self.session.table.cursor.is_some() => Ok(()),
             ProjectState::Open(_) => Err("Select a row first.".to_owned()),
             ProjectState::Failed(error) => Err(format!("Decisions cannot be recorded: {error}")),
-            _ => Err("Open a custom file first.".to_owned()),
+            ProjectState::Opening(_) => Err("Your decisions are being opened.".to_owned()),
+            ProjectState::None if self.session.custom().is_some() => {
+                Err("Decide when the file is read to its end.".to_owned())
+            }
+            ProjectState::None => Err("Open a custom file first.".to_owned()),
         }
     }
 

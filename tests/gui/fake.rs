@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dipole::data::{Compression, Container, Format, Mapping, Quarantined, Row, RowId, Schema, Speaker, Stats, Turn};
 use dipole::gui::backend::{Backend, DecisionLog, ExportRequest, Facts, Handle, OpenSets, Ranked, RowSource};
@@ -23,6 +24,9 @@ pub struct Board {
     /// While true, the journal does not return.
     pub held: Mutex<bool>,
     pub released: Condvar,
+    /// While some, only so many rows are read and reading goes on.
+    pub read_so_far: Mutex<Option<usize>>,
+    pub read: Condvar,
     /// While true, the journal fails.
     pub broken: AtomicBool,
 }
@@ -30,6 +34,12 @@ pub struct Board {
 impl Board {
     pub fn hold(&self) {
         *self.held.lock() = true;
+    }
+
+    /// Lets reading come to its end.
+    pub fn finish_reading(&self) {
+        *self.read_so_far.lock() = None;
+        self.read.notify_all();
     }
 
     pub fn release(&self) {
@@ -52,7 +62,13 @@ struct Source {
 }
 
 impl RowSource for Source {
-    fn index(&self, _progress: &dyn Progress) -> Result<(), String> {
+    fn index(&self, progress: &dyn Progress) -> Result<(), String> {
+        let mut so_far = self.board.read_so_far.lock();
+        while let Some(rows) = *so_far {
+            progress.tick("reading", rows as u64 * 10, Some(self.rows as u64 * 10));
+            progress.check().map_err(|cancelled| cancelled.to_string())?;
+            self.board.read.wait_for(&mut so_far, Duration::from_millis(5));
+        }
         Ok(())
     }
 
@@ -71,7 +87,7 @@ impl RowSource for Source {
     }
 
     fn len(&self) -> usize {
-        self.rows
+        self.board.read_so_far.lock().unwrap_or(self.rows)
     }
 
     fn number(&self, index: usize) -> Option<u64> {
@@ -175,6 +191,9 @@ impl Backend for Fake {
     }
 
     fn open(&self, path: &Path, _mapping: Option<Mapping>) -> Result<Handle, String> {
+        if path.ends_with("broken") {
+            return Err("no record in it can be read".to_owned());
+        }
         Ok(Arc::new(Source { path: path.to_owned(), rows: self.rows, board: self.board.clone() }))
     }
 
@@ -187,6 +206,9 @@ impl Backend for Fake {
     }
 
     fn purify(&self, _sets: &OpenSets, plan: &Plan, _observer: &dyn Observer) -> Result<Purified, String> {
+        if self.board.broken.load(Ordering::Relaxed) {
+            return Err("the vectors are not finite".to_owned());
+        }
         let lambda = plan.settings.lambda;
         let (pull, push): (Vec<f64>, Vec<f64>) = (0..self.rows).map(self.forces).unzip();
         let score: Vec<f64> =

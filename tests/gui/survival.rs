@@ -8,6 +8,7 @@ use dipole::gui::{App, GuiOptions, Role};
 use dipole::selection::Verdict;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 
 use super::stage::{library, open, options, sample, settle, type_at_once};
 
@@ -98,4 +99,5 @@ fn decisions_do_not_pass_to_a_file_with_other_words() {
     let record = &harness.state().session().record;
     assert_eq!(record.decisions.len(), 1, "the journal holds the decision");
     assert!(record.verdicts.is_empty(), "it is not applied to other words");
+    harness.get_by_label_contains("1 decision of earlier");
 }

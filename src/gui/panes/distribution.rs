@@ -31,6 +31,7 @@ pub struct DistributionPane {
 /// Decisions by bin: kept and dropped by hand.
 struct Marks {
     of: Verdicts,
+    ranks: Arc<[u32]>,
     bins: Vec<[bool; 2]>,
 }
 
@@ -180,8 +181,11 @@ impl DistributionPane {
     /// A ring below each bin with rows decided by hand: filled ground for kept, open for dropped.
     fn hand_marks(&mut self, ui: &Ui, session: &Session, solved: &Solved, plot: Rect) {
         let verdicts = &session.record.verdicts;
-        if self.marks.as_ref().is_none_or(|marks| !Arc::ptr_eq(&marks.of, verdicts)) {
-            self.marks = Some(Marks { of: verdicts.clone(), bins: marks(&solved.ranking, verdicts) });
+        let ranks = &solved.ranking.ranks;
+        let same = |marks: &Marks| Arc::ptr_eq(&marks.of, verdicts) && Arc::ptr_eq(&marks.ranks, ranks);
+        if !self.marks.as_ref().is_some_and(same) {
+            let bins = marks(&solved.ranking, verdicts);
+            self.marks = Some(Marks { of: verdicts.clone(), ranks: ranks.clone(), bins });
         }
         let Some(marks) = &self.marks else { return };
         let colour = *palette(ui.style()).by_hand;

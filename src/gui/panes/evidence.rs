@@ -192,12 +192,13 @@ fn forces(ui: &mut Ui, solved: &Solved, figures: RowFigures) {
         ("Pull", figures.pull, figures.pull as f32 / scale(0), *colours.pull, row_widgets::pull_meaning(figures.pull)),
         ("Push", figures.push, -figures.push as f32 / scale(1), *colours.push, row_widgets::push_meaning(figures.push)),
     ] {
-        ui.horizontal(|ui| {
+        let line = ui.horizontal(|ui| {
             ui.add_sized([40.0, 16.0], egui::Label::new(RichText::new(name).color(colour)).halign(Align::LEFT));
             let width = (ui.available_width() - 64.0).max(40.0);
-            row_widgets::force_bar(ui, unit, colour, vec2(width, 16.0)).on_hover_text(meaning);
+            widgets::force_bar(ui, unit, colour, vec2(width, 16.0));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(words::signed(value)));
         });
+        line.response.on_hover_text(meaning);
     }
     ui.horizontal(|ui| {
         ui.add_space(48.0);

@@ -143,6 +143,7 @@ impl Panes {
 fn framed(ui: &mut Ui, frame: Frame, pane: &mut dyn Pane, cx: &mut Cx<'_>) {
     CentralPanel::default().frame(frame).show(ui, |ui| {
         ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
-        pane.ui(ui, cx);
+        // What a pane remembers of its widgets is its own, whichever pane was there before.
+        ui.push_id(pane.title(), |ui| pane.ui(ui, cx));
     });
 }

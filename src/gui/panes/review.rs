@@ -206,6 +206,18 @@ fn banners(ui: &mut Ui, cx: &mut Cx<'_>) {
             }
         });
     }
+    let unapplied = session.record.decisions.len().saturating_sub(session.record.verdicts.len());
+    if unapplied > 0 {
+        let text = format!(
+            "Not in force: {} of earlier. The rows have other words now, or another mapping reads them otherwise. The journal keeps them.",
+            if unapplied == 1 {
+                "1 decision".to_owned()
+            } else {
+                format!("{} decisions", words::count(unapplied as u64))
+            }
+        );
+        widgets::banner(ui, Tone::Stale, &text, |_| ());
+    }
     reading(ui, cx);
     run(ui, cx);
     searching(ui, cx);

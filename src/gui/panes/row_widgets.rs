@@ -3,7 +3,7 @@
 //! Constraint: nothing here looks at more than the rows it is given.
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Color32, FontId, Rect, Response, Sense, Stroke, Ui, Vec2};
+use egui::{Color32, FontId, Rect, Stroke, Ui};
 
 use crate::data::Speaker;
 use crate::gui::session::{Fate, Session};
@@ -105,19 +105,6 @@ pub fn paint_job(ui: &Ui, rect: Rect, mut job: LayoutJob) {
 /// A bar where a text is hidden or not there yet.
 pub fn cover(ui: &Ui, rect: Rect) {
     ui.painter().rect_filled(rect, 4.0, *palette(ui.style()).cover);
-}
-
-/// A bar from the middle; to the right is more suspicious.
-pub fn force_bar(ui: &mut Ui, unit: f32, colour: Color32, size: Vec2) -> Response {
-    let colours = palette(ui.style());
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-    let track = Rect::from_center_size(rect.center(), Vec2::new(rect.width(), 8.0));
-    ui.painter().rect_filled(track, 4.0, *colours.sunken);
-    let middle = track.center().x;
-    let end = middle + unit.clamp(-1.0, 1.0) * track.width() / 2.0;
-    ui.painter().rect_filled(Rect::from_x_y_ranges(middle.min(end)..=middle.max(end), track.y_range()), 2.0, colour);
-    ui.painter().vline(middle, rect.y_range(), Stroke::new(1.0, *colours.border_strong));
-    response
 }
 
 #[cfg(test)]

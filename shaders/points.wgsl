@@ -20,7 +20,9 @@ struct View {
     // Ranks up to this are dropped by the machine; 1 is the most suspicious.
     dropped: u32,
     linear: u32,
-    padding: vec2<u32>,
+    // Place of the cut on the colour scale: less suspicious points take its first half, the others its second.
+    cut: f32,
+    padding: u32,
     by_hand: vec4<f32>,
     // Straight alpha 1, from least to most suspicious.
     score: array<vec4<f32>, 5>,
@@ -46,7 +48,9 @@ struct Corner {
 }
 
 fn score_colour(unit: f32) -> vec4<f32> {
-    let place = clamp(unit, 0.0, 1.0) * 4.0;
+    let below = 0.5 * unit / max(view.cut, 1e-6);
+    let above = 0.5 + 0.5 * (unit - view.cut) / max(1.0 - view.cut, 1e-6);
+    let place = clamp(select(above, below, unit <= view.cut), 0.0, 1.0) * 4.0;
     let low = min(u32(place), 3u);
     return mix(view.score[low], view.score[low + 1u], place - f32(low));
 }

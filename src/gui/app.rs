@@ -208,21 +208,36 @@ impl App {
             ProjectState::Open(_) if self.session.table.cursor.is_some() => Ok(()),
             ProjectState::Open(_) => Err("Select a row first.".to_owned()),
             ProjectState::Failed(error) => Err(format!("Decisions cannot be recorded: {error}")),
-            _ => Err("Open a custom file first.".to_owned()),
+            ProjectState::Opening(_) => Err("Your decisions are being opened.".to_owned()),
+            ProjectState::None if self.session.custom().is_some() => {
+                Err("Decide when the file is read to its end.".to_owned())
+            }
+            ProjectState::None => Err("Open a custom file first.".to_owned()),
         }
+    }
+
+    /// True when decisions can be recorded, whichever row is selected.
+    pub(super) fn can_decide_rows(&self) -> bool {
+        matches!(self.session.project, ProjectState::Open(_))
     }
 
     pub(super) fn has_rows(&self) -> Result<(), String> {
         if self.session.rows() == 0 { Err("Open a custom file first.".to_owned()) } else { Ok(()) }
     }
 
+    /// True while a decision is on its way to the disk: what can be undone after it is not known yet, so a key typed
+    /// now waits its turn behind it.
+    fn is_deciding(&self) -> bool {
+        matches!(&self.session.project, ProjectState::Open(writer) if writer.pending() > 0)
+    }
+
     pub(super) fn can_undo(&self) -> Result<(), String> {
-        let can = self.session.record.can_undo;
+        let can = self.session.record.can_undo || self.is_deciding();
         if can { Ok(()) } else { Err("There is no decision to take back.".to_owned()) }
     }
 
     pub(super) fn can_redo(&self) -> Result<(), String> {
-        let can = self.session.record.can_redo;
+        let can = self.session.record.can_redo || self.is_deciding();
         if can { Ok(()) } else { Err("There is no decision to repeat.".to_owned()) }
     }
 

@@ -193,8 +193,13 @@ impl App {
     }
 
     fn record(&mut self, change: Change) {
-        if let ProjectState::Open(writer) = &mut self.session.project {
-            writer.send(change);
+        match &mut self.session.project {
+            ProjectState::Open(writer) => writer.send(change),
+            _ => {
+                if let Err(reason) = self.can_decide() {
+                    self.say(&reason);
+                }
+            }
         }
     }
 

@@ -76,6 +76,10 @@ pub trait DecisionLog: Send {
     fn can_undo(&self) -> bool;
     fn can_redo(&self) -> bool;
     fn save_plan(&mut self, plan: &Plan) -> Result<(), String>;
+    /// The hash that fixes every line of the record, where there is one.
+    fn head(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The rows from most to least suspicious.
@@ -94,6 +98,8 @@ pub struct ExportRequest {
     pub purified: Arc<Purified>,
     pub numbers: Arc<[u64]>,
     pub decisions: Decisions,
+    /// [`DecisionLog::head`] of the record that the decisions were read from.
+    pub journal_head: Option<String>,
     pub licences: Vec<String>,
 }
 
@@ -213,6 +219,10 @@ impl DecisionLog for Project {
     fn save_plan(&mut self, plan: &Plan) -> Result<(), String> {
         Project::save_plan(self, plan).map_err(say)
     }
+
+    fn head(&self) -> Option<String> {
+        Some(self.journal.head().to_owned())
+    }
 }
 
 impl Backend for Library {
@@ -254,8 +264,11 @@ impl Backend for Library {
         let selection =
             Selection::from(&what.purified.outcome, &what.plan.selection, &what.numbers, &sets.custom, &what.decisions)
                 .map_err(say)?;
-        let context =
-            ExportContext { licences: what.licences.clone(), origin: "window".to_owned(), journal_head: None };
+        let context = ExportContext {
+            licences: what.licences.clone(),
+            origin: "window".to_owned(),
+            journal_head: what.journal_head.clone(),
+        };
         let export = Export {
             sets: &sets,
             plan: &what.plan,

@@ -140,7 +140,7 @@ impl Default for Session {
 
 /// A record without decisions.
 pub fn empty_record() -> Record {
-    Record { verdicts: Verdicts::default(), decisions: Arc::default(), can_undo: false, can_redo: false }
+    Record { verdicts: Verdicts::default(), decisions: Arc::default(), head: None, can_undo: false, can_redo: false }
 }
 
 impl Session {

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::backend::Handle;
 use super::roles::first_line;
-use crate::data::Row;
+use crate::data::{Row, Speaker};
 
 const LINES: usize = 8192;
 const ROWS: usize = 32;
@@ -27,6 +27,34 @@ pub enum Text<T> {
     Failed(Arc<str>),
 }
 
+/// The beginning of a row on one line, turn by turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line(pub Vec<(Speaker, String)>);
+
+impl Line {
+    /// At most `limit` characters of the row; a turn that was cut ends in `…`.
+    fn of(row: &Row, limit: usize) -> Self {
+        let mut left = limit;
+        let mut parts = Vec::new();
+        for turn in &row.turns {
+            if left == 0 {
+                break;
+            }
+            let text = first_line(&turn.text, left);
+            left = left.saturating_sub(text.chars().count());
+            if !text.is_empty() {
+                parts.push((turn.speaker, text));
+            }
+        }
+        Self(parts)
+    }
+
+    /// The line as one plain text.
+    pub fn text(&self) -> String {
+        self.0.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
 struct Entry<T> {
     text: Text<T>,
     used: u64,
@@ -34,7 +62,7 @@ struct Entry<T> {
 
 #[derive(Default)]
 struct State {
-    lines: HashMap<u32, Entry<Arc<str>>>,
+    lines: HashMap<u32, Entry<Arc<Line>>>,
     rows: HashMap<u32, Entry<Arc<Row>>>,
     wanted_lines: VecDeque<u32>,
     wanted_rows: VecDeque<u32>,
@@ -68,7 +96,7 @@ impl TextCache {
     }
 
     /// The first line of a row, asked for when it is not here.
-    pub fn line(&self, index: u32) -> Text<Arc<str>> {
+    pub fn line(&self, index: u32) -> Text<Arc<Line>> {
         let mut state = self.shared.state.lock();
         let now = tick(&mut state);
         if let Some(entry) = state.lines.get_mut(&index) {
@@ -152,7 +180,7 @@ fn serve(shared: &Shared, source: &Handle, wake: &impl Fn()) -> bool {
         state.rows.insert(index, Entry { text, used });
         forget_oldest(&mut state.rows, ROWS);
     } else {
-        let line = |row: Row| Text::Here(first_line(&row.text(), LINE_CHARS).into());
+        let line = |row: Row| Text::Here(Arc::new(Line::of(&row, LINE_CHARS)));
         state.lines.insert(index, Entry { text: row.map_or_else(|error| Text::Failed(error.into()), line), used });
         forget_oldest(&mut state.lines, LINES);
     }
@@ -213,6 +241,29 @@ mod tests {
         });
         assert!(row.turns[0].text.len() < ROW_BYTES + 64);
         assert!(row.turns[1].text.ends_with("more bytes are not shown."));
+    }
+
+    #[test]
+    fn a_line_names_who_speaks_and_has_a_limit() {
+        let turn = |speaker, text: &str| Turn { speaker, text: text.to_owned() };
+        let row = Row {
+            number: 0,
+            line: 1,
+            turns: vec![
+                turn(Speaker::System, "  "),
+                turn(Speaker::User, "two\nlines"),
+                turn(Speaker::Assistant, "an answer"),
+                turn(Speaker::User, "more"),
+            ],
+            rejected: Vec::new(),
+        };
+        let all = Line::of(&row, 400);
+        assert_eq!(all.text(), "two lines an answer more");
+        assert_eq!(all.0[1].0, Speaker::Assistant);
+        assert_eq!(
+            Line::of(&row, 11).0,
+            [(Speaker::User, "two lines".to_owned()), (Speaker::Assistant, "an…".to_owned())]
+        );
     }
 
     #[test]

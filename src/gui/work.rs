@@ -60,7 +60,6 @@ impl App {
     pub(super) fn open_project(&mut self) {
         let Some(source) = self.session.custom_rows().cloned() else { return };
         let backend = self.backend.clone();
-        self.session.texts = Some(TextCache::new(source.clone(), self.waker()));
         let job = Job::spawn("Opening your decisions", self.waker(), move |context: &JobContext<()>| {
             let log = backend.project(&source, context)?;
             let numbers: Arc<[u64]> = (0..source.len()).filter_map(|row| source.number(row)).collect();
@@ -147,6 +146,7 @@ impl App {
             purified: solved.purified.clone(),
             numbers,
             decisions: session.record.decisions.as_ref().clone(),
+            journal_head: session.record.head.clone(),
             licences: self.state.licences.split(',').map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect(),
         };
         let folder = std::path::PathBuf::from(self.state.export_folder.trim());
@@ -176,6 +176,12 @@ impl App {
         let mut custom_ready = false;
         for file in &mut self.session.files {
             custom_ready |= file.poll() && file.role == super::roles::Role::Custom;
+        }
+        // The first rows can be read while the rest is indexed.
+        if self.session.texts.is_none()
+            && let Some(source) = self.session.custom().and_then(|file| file.handle.clone())
+        {
+            self.session.texts = Some(TextCache::new(source, self.waker()));
         }
         if custom_ready {
             self.open_project();
@@ -216,14 +222,14 @@ impl App {
         let ProjectState::Open(writer) = &mut self.session.project else { return };
         for answer in writer.poll() {
             tracing::debug!(micros = answer.took.as_micros() as u64, "decision on disk");
-            let before = std::mem::replace(&mut self.session.record, answer.record);
+            self.session.record = answer.record;
             if let Some(solved) = &self.session.solved {
-                solved.cloud.set_verdicts(&before.verdicts, &self.session.record.verdicts);
+                solved.cloud.set_verdicts(&answer.turned, &self.session.record.verdicts);
             }
             match (&answer.result, &answer.change) {
                 (Ok(true), Change::SavePlan(_)) => {}
-                (Ok(true), change) => {
-                    self.note_history(change, &before);
+                (Ok(true), _) => {
+                    self.note_history(&answer.turned);
                     self.session.table.outdated |= self.session.table.filter.shown != Shown::All;
                 }
                 (Ok(false), _) => {}
@@ -238,19 +244,12 @@ impl App {
     }
 
     /// Remembers what a change did to each row.
-    fn note_history(&mut self, change: &Change, before: &Record) {
-        let now = &self.session.record.verdicts;
-        let verdict = |of: &super::view::Verdicts, row: u32| of.get(&row).map(|decision| decision.verdict);
-        let rows: Vec<u32> = match change {
-            Change::Decide { rows, .. } => rows.clone(),
-            _ => before.verdicts.keys().chain(now.keys()).copied().collect(),
-        };
+    fn note_history(&mut self, turned: &[u32]) {
         let at = time::OffsetDateTime::now_utc();
         let at = at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
-        for row in rows {
-            if verdict(&before.verdicts, row) != verdict(now, row) {
-                self.session.history.entry(row).or_default().push((at.clone(), verdict(now, row)));
-            }
+        for row in turned {
+            let now = self.session.decision(*row).map(|decision| decision.verdict);
+            self.session.history.entry(*row).or_default().push((at.clone(), now));
         }
     }
 
@@ -266,7 +265,7 @@ impl App {
         let ended = job.poll();
         let seconds = job.elapsed().as_secs_f64();
         match ended {
-            JobState::Running | JobState::Taken => return,
+            JobState::Running | JobState::Taken => {}
             JobState::Done(solved) => {
                 run.job = None;
                 run.seconds = seconds;
@@ -304,7 +303,8 @@ impl App {
 
     fn take_solved(&mut self, solved: Solved) {
         let solved = Arc::new(solved);
-        solved.cloud.set_verdicts(&super::view::Verdicts::default(), &self.session.record.verdicts);
+        let decided: Vec<u32> = self.session.record.verdicts.keys().copied().collect();
+        solved.cloud.set_verdicts(&decided, &self.session.record.verdicts);
         self.session.solved = Some(solved);
         self.session.recount(&self.state.run);
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
@@ -31,6 +32,8 @@ pub struct Record {
     pub verdicts: Verdicts,
     /// As journalled, by record number, for the export.
     pub decisions: Arc<Decisions>,
+    /// The journal's head when the decisions were read off it.
+    pub head: Option<String>,
     pub can_undo: bool,
     pub can_redo: bool,
 }
@@ -41,14 +44,18 @@ pub struct Written {
     /// False when there was nothing to undo or redo.
     pub result: Result<bool, String>,
     pub record: Record,
+    /// Rows whose verdict this change turned.
+    pub turned: Vec<u32>,
     /// Time on disk, fsync included.
     pub took: Duration,
 }
 
 /// The window's side of the record.
 pub struct Writer {
-    changes: Sender<Change>,
+    /// `None` only while it is dropped.
+    changes: Option<Sender<Change>>,
     written: Receiver<Written>,
+    thread: Option<JoinHandle<()>>,
     waiting: VecDeque<Change>,
     in_flight: bool,
 }
@@ -64,22 +71,25 @@ impl Writer {
         let (changes, inbox) = unbounded::<Change>();
         let (outbox, written) = unbounded();
         let work = move || {
+            let mut verdicts = record(log.as_ref(), &source, &numbers).verdicts;
             while let Ok(change) = inbox.recv() {
                 let began = Instant::now();
                 let result = write(log.as_mut(), &source, &numbers, &change);
                 let took = began.elapsed();
                 let record = record(log.as_ref(), &source, &numbers);
-                if outbox.send(Written { change, result, record, took }).is_err() {
+                let turned = turned(&change, &verdicts, &record.verdicts);
+                verdicts = record.verdicts.clone();
+                if outbox.send(Written { change, result, record, turned, took }).is_err() {
                     return;
                 }
                 wake();
             }
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("decisions".to_owned())
             .spawn(work)
             .map_err(|error| format!("decisions cannot be written: {error}"))?;
-        Ok(Self { changes, written, waiting: VecDeque::new(), in_flight: false })
+        Ok(Self { changes: Some(changes), written, thread: Some(thread), waiting: VecDeque::new(), in_flight: false })
     }
 
     /// Hands a change over, after those that wait.
@@ -121,13 +131,14 @@ impl Writer {
         if !self.in_flight
             && let Some(change) = self.waiting.pop_front()
         {
-            self.in_flight = self.changes.send(change).is_ok();
+            self.in_flight = self.changes.as_ref().is_some_and(|changes| changes.send(change).is_ok());
         }
     }
 }
 
 impl Drop for Writer {
-    /// Closing the window waits for the decisions that were made: a few milliseconds.
+    /// Closing the window waits for the decisions that were made, and until the journal is free for the next one who
+    /// opens it: a few milliseconds.
     fn drop(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(5);
         while self.pending() > 0 && Instant::now() < deadline {
@@ -135,7 +146,28 @@ impl Drop for Writer {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
+        self.changes = None;
+        if self.pending() == 0
+            && let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes decisions ended in a panic");
+        }
     }
+}
+
+/// The rows whose verdict differs. Only undo and redo can touch rows that the change does not name.
+fn turned(change: &Change, before: &Verdicts, after: &Verdicts) -> Vec<u32> {
+    let verdict = |of: &Verdicts, row: &u32| of.get(row).map(|decision| decision.verdict);
+    let differs = |row: &u32| verdict(before, row) != verdict(after, row);
+    let mut rows: Vec<u32> = match change {
+        Change::Decide { rows, .. } => rows.iter().copied().filter(differs).collect(),
+        Change::Undo | Change::Redo => before.keys().chain(after.keys()).copied().filter(differs).collect(),
+        Change::SavePlan(_) => Vec::new(),
+    };
+    rows.sort_unstable();
+    rows.dedup();
+    rows
 }
 
 fn write(log: &mut dyn DecisionLog, source: &Handle, numbers: &[u64], change: &Change) -> Result<bool, String> {
@@ -168,6 +200,7 @@ pub fn record(log: &dyn DecisionLog, source: &Handle, numbers: &[u64]) -> Record
     Record {
         verdicts: Arc::new(verdicts),
         decisions: Arc::new(decisions),
+        head: log.head(),
         can_undo: log.can_undo(),
         can_redo: log.can_redo(),
     }

@@ -69,7 +69,8 @@ impl PointCloud {
             }
         }
         for axis in 0..2 {
-            if !(high[axis] > low[axis]) {
+            // Also true of no points: then low is above high.
+            if high[axis] <= low[axis] {
                 let middle = if low[axis].is_finite() { low[axis] } else { 0.0 };
                 (low[axis], high[axis]) = (middle - 0.5, middle + 0.5);
             }
@@ -109,18 +110,11 @@ impl PointCloud {
         drawn.dirty.clear();
     }
 
-    /// Marks the decisions that differ between two records.
-    pub fn set_verdicts(&self, before: &Verdicts, after: &Verdicts) {
-        let verdict = |of: &Verdicts, row: &u32| of.get(row).map(|decision| decision.verdict);
-        let changed: Vec<u32> = before
-            .keys()
-            .chain(after.keys())
-            .copied()
-            .filter(|row| verdict(before, row) != verdict(after, row))
-            .collect();
+    /// Marks the rows whose verdict turned.
+    pub fn set_verdicts(&self, turned: &[u32], now: &Verdicts) {
         let mut drawn = self.drawn.lock();
-        for row in changed {
-            let bit = match verdict(after, &row) {
+        for &row in turned {
+            let bit = match now.get(&row).map(|decision| decision.verdict) {
                 Some(Verdict::Keep) => KEPT,
                 Some(Verdict::Drop) => DROPPED,
                 None => 0,

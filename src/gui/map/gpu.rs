@@ -18,7 +18,8 @@ pub struct ViewUniform {
     pub alpha: f32,
     pub dropped: u32,
     pub linear: u32,
-    pub padding: [u32; 2],
+    pub cut: f32,
+    pub padding: u32,
     pub by_hand: [f32; 4],
     pub score: [[f32; 4]; 5],
 }

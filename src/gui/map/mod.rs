@@ -7,5 +7,5 @@ mod cloud;
 mod gpu;
 
 pub use camera::Camera;
-pub use cloud::{Point, PointCloud};
+pub use cloud::PointCloud;
 pub use gpu::{MapPaint, ViewUniform, install};

@@ -14,6 +14,7 @@ mod export;
 pub mod map;
 mod purify;
 pub mod review;
+mod row_widgets;
 mod settings;
 mod settings_encoder;
 mod settings_field;
@@ -96,6 +97,9 @@ impl Panes {
             self.commands.show(ui, &mut cx);
         }
         (app.state.map_height, app.state.evidence_width) = sizes;
+        if app.step == Step::Review {
+            app.session.table.scroll_to = None;
+        }
         let size = ui.ctx().content_rect().size();
         if app.options.size.is_none() && size.x > 100.0 {
             app.state.window = size.into();
@@ -143,6 +147,7 @@ impl Panes {
 fn framed(ui: &mut Ui, frame: Frame, pane: &mut dyn Pane, cx: &mut Cx<'_>) {
     CentralPanel::default().frame(frame).show(ui, |ui| {
         ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
-        pane.ui(ui, cx);
+        // What a pane remembers of its widgets is its own, whichever pane was there before.
+        ui.push_id(pane.title(), |ui| pane.ui(ui, cx));
     });
 }

@@ -176,7 +176,7 @@ fn inspect_counts_and_fails_when_nothing_is_usable() {
     assert_eq!(report["files"][0]["mapping"]["schema"], "alpaca");
 
     let bad = home.path().join("bad.jsonl");
-    fs::write(&bad, "not json\n{\"a\": 1\n").expect("file");
+    fs::write(&bad, "{\"a\": 1\n{\"prompt\": broken}\n").expect("file");
     let output = dipole(home.path(), &["inspect", bad.to_str().expect("UTF-8")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("line 1"), "{}", text(&output.stdout));

@@ -2,6 +2,8 @@
 
 #[path = "project/decision_file.rs"]
 mod decision_file;
+#[path = "project/export.rs"]
+mod export;
 #[path = "project/journal.rs"]
 mod journal;
 #[path = "project/store.rs"]

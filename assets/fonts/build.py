@@ -1,10 +1,11 @@
-"""Makes the two Inter files of this folder: figures of equal width become the default.
+"""Makes the two Inter files of this folder: figures of equal width become the default, private characters go.
 
 Needs fonttools and the TTF files of the npm package @expo-google-fonts/inter:
     python build.py Inter_400Regular.ttf Inter-Regular.ttf
     python build.py Inter_600SemiBold.ttf Inter-SemiBold.ttf
 egui has no switch for OpenType features, so the `tnum` substitution of digits, plus and minus is written into the
-character map. Nothing else is changed. The OFL of Inter reserves no font name.
+character map. Inter puts alternates of its own at private code points where the icons of Phosphor lie: they are taken out
+of the map. Nothing else is changed. The OFL of Inter reserves no font name.
 """
 
 import sys
@@ -31,4 +32,6 @@ for table in font["cmap"].tables:
     for code in FIGURES:
         if code in table.cmap:
             table.cmap[code] = names.get(table.cmap[code], table.cmap[code])
+    for code in [code for code in table.cmap if 0xE000 <= code <= 0xF8FF]:
+        del table.cmap[code]
 font.save(target)

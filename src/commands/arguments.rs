@@ -42,6 +42,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Check every file of an export against its manifest
     Verify(Verify),
+    /// Say how much the vector cache takes, or empty it
+    Cache(Cache),
 }
 
 #[derive(Debug, Args)]
@@ -178,6 +180,16 @@ pub struct Evaluate {
 pub struct Verify {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Cache {
+    /// Delete every cached vector; they are computed again when needed
+    #[arg(long)]
+    pub clear: bool,
+    /// Folder of the vector cache [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
 }
 
 fn field_role(text: &str) -> Result<(String, FieldRole), String> {

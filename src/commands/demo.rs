@@ -22,6 +22,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
             auto_purify: true,
             cache_dir: folders.cache.clone(),
             project_root: Some(folders.projects.clone()),
+            screenshot: super::window::picture(),
             ..GuiOptions::default()
         }) {
             Ok(()) => return Ok(ExitCode::SUCCESS),

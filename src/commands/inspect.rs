@@ -1,36 +1,104 @@
 //! `dipole inspect`: what is in a file.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde::Serializer;
+use serde::ser::SerializeStruct;
 
 use super::arguments::Inspect;
 use super::terminal::{Terminal, thousands};
-use crate::data::analysis::{Analysis, AnalysisSettings, analyse};
-use crate::data::{Dataset, OpenOptions};
+use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, leakage};
+use crate::data::{Dataset, Finding, OpenOptions};
 
 pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
     let mut text = String::new();
     let mut usable = true;
+    let mut readable: Vec<Dataset> = Vec::new();
     for path in &arguments.files {
         match inspect(path, arguments, terminal) {
             Ok(report) => {
                 usable &= report.dataset.len() > 0;
                 report.write(&mut text)?;
-                reports.push(report.json());
+                readable.extend(report.unusable.is_none().then(|| report.dataset.clone()));
+                reports.push(Answer::Report(report));
             }
             Err(error) => {
                 usable = false;
                 writeln!(text, "✗ {error:#}\n")?;
-                reports.push(json!({ "path": path, "error": format!("{error:#}") }));
+                reports.push(Answer::Failure { path: path.clone(), error: format!("{error:#}") });
             }
         }
     }
-    terminal.result(&json!({ "files": reports }), &text)?;
+    let overlaps = if arguments.fast { Vec::new() } else { overlaps(&readable, terminal)? };
+    for overlap in &overlaps {
+        let findings = overlap.findings();
+        if findings.is_empty() {
+            writeln!(text, "no overlap with {}", overlap.reference)?;
+        }
+        findings.iter().try_for_each(|finding| write_finding(finding, &mut text))?;
+    }
+    terminal.result(&Answers { files: reports, overlaps }, &text)?;
     Ok(if usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the first file shares with each of the others, as a custom set does with its references.
+fn overlaps(readable: &[Dataset], terminal: &Terminal) -> anyhow::Result<Vec<Leakage>> {
+    let Some((custom, references)) = readable.split_first() else { return Ok(Vec::new()) };
+    let settings = AnalysisSettings::default();
+    let found = references.iter().map(|reference| leakage(custom, reference, &settings, terminal));
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn write_finding(finding: &Finding, text: &mut String) -> std::fmt::Result {
+    let field = finding.field.as_deref().map(|field| format!(" in {field}")).unwrap_or_default();
+    let rows: Vec<_> = finding.rows.iter().map(u64::to_string).collect();
+    let more = if finding.count > finding.rows.len() as u64 { ", …" } else { "" };
+    let places = if rows.is_empty() { String::new() } else { format!(" (rows {}{more})", rows.join(", ")) };
+    writeln!(text, "  {}{field}: {} × {}{places}", finding.severity, thousands(finding.count), finding.message)
+}
+
+/// What is said to machines.
+#[derive(serde::Serialize)]
+struct Answers {
+    files: Vec<Answer>,
+    /// The first file against each of the others.
+    overlaps: Vec<Leakage>,
+}
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Report(Report),
+    Failure { path: PathBuf, error: String },
+}
+
+impl serde::Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dataset = &self.dataset;
+        let mut object = serializer.serialize_struct("Report", 9)?;
+        object.serialize_field("path", dataset.path())?;
+        object.serialize_field("bytes", &dataset.file_bytes())?;
+        object.serialize_field("format", &dataset.format())?;
+        object.serialize_field("mapping", &dataset.mapping())?;
+        object.serialize_field("counts", &dataset.stats())?;
+        object.serialize_field("findings", &dataset.findings())?;
+        object.serialize_field("quarantine", &Aside(dataset))?;
+        object.serialize_field("analysis", &self.analysis)?;
+        object.serialize_field("error", &self.unusable)?;
+        object.end()
+    }
+}
+
+/// The records set aside, one after another, because there may be a million.
+struct Aside<'a>(&'a Dataset);
+
+impl serde::Serialize for Aside<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..).map_while(|place| self.0.quarantined(place)))
+    }
 }
 
 struct Report {
@@ -61,21 +129,6 @@ fn inspect(path: &Path, arguments: &Inspect, terminal: &Terminal) -> anyhow::Res
 }
 
 impl Report {
-    fn json(&self) -> serde_json::Value {
-        let dataset = &self.dataset;
-        json!({
-            "path": dataset.path(),
-            "bytes": dataset.file_bytes(),
-            "format": dataset.format(),
-            "mapping": dataset.mapping(),
-            "counts": dataset.stats(),
-            "findings": dataset.findings(),
-            "quarantine": dataset.quarantine(),
-            "analysis": self.analysis,
-            "error": self.unusable,
-        })
-    }
-
     fn write(&self, text: &mut String) -> std::fmt::Result {
         let dataset = &self.dataset;
         let stats = dataset.stats();
@@ -96,20 +149,8 @@ impl Report {
         if let Some(analysis) = &self.analysis {
             analysis.summarise(text)?;
         }
-        for finding in dataset.findings() {
-            let field = finding.field.as_deref().map(|field| format!(" in {field}")).unwrap_or_default();
-            let rows: Vec<_> = finding.rows.iter().map(u64::to_string).collect();
-            let more = if finding.count > finding.rows.len() as u64 { ", …" } else { "" };
-            let places = if rows.is_empty() { String::new() } else { format!(" (rows {}{more})", rows.join(", ")) };
-            writeln!(
-                text,
-                "  {}{field}: {} × {}{places}",
-                finding.severity,
-                thousands(finding.count),
-                finding.message
-            )?;
-        }
-        for record in dataset.quarantine().iter().take(10) {
+        dataset.findings().iter().try_for_each(|finding| write_finding(finding, text))?;
+        for record in (0..10).map_while(|place| dataset.quarantined(place)) {
             let field = record.field.as_deref().map(|field| format!(", field {field}")).unwrap_or_default();
             writeln!(text, "  quarantined row {} (line {}{field}): {}", record.row, record.line, record.reason)?;
         }

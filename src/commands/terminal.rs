@@ -46,7 +46,8 @@ impl Terminal {
     /// Prints a result: `value` for machines, `text` for people.
     pub fn result(&self, value: &impl serde::Serialize, text: &str) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
-        let mut out = std::io::stdout().lock();
+        // A list may have a million lines; standard output alone would write each by itself.
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if self.json {
             serde_json::to_writer_pretty(&mut out, value)?;
             writeln!(out)?;

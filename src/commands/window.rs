@@ -19,7 +19,14 @@ pub fn run(files: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
         auto_purify: false,
         cache_dir: folders.cache.clone(),
         project_root: Some(folders.projects.clone()),
+        screenshot: picture(),
         ..GuiOptions::default()
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `DIPOLE_SCREENSHOT=FILE` saves a picture of the window when all work has ended, then closes it: for tests and
+/// for the manual, so it is no option that users see.
+pub fn picture() -> Option<PathBuf> {
+    std::env::var_os("DIPOLE_SCREENSHOT").filter(|path| !path.is_empty()).map(PathBuf::from)
 }

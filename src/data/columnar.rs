@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::DataError;
 use super::source::ReadAt;
+use super::timestamps::NamedZones;
 
 const BATCH_ROWS: usize = 256;
 /// `PAR1` at both ends and the footer's length.
@@ -52,7 +53,10 @@ pub(super) fn parquet_as_jsonl(
 /// One batch as JSON lines.
 pub(super) fn lines_of(batch: &RecordBatch) -> Result<Vec<u8>, String> {
     guarded(|| {
-        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+        let mut writer = WriterBuilder::new()
+            .with_explicit_nulls(true)
+            .with_encoder_factory(Arc::new(NamedZones))
+            .build::<_, LineDelimited>(Vec::new());
         writer.write(batch)?;
         writer.finish()?;
         Ok::<_, arrow_schema::ArrowError>(writer.into_inner())

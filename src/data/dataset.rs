@@ -205,7 +205,18 @@ impl Dataset {
     }
 
     fn unchanged(&self) -> Result<(), DataError> {
-        match Stamp::of(&self.0.file) {
+        self.is_stamped(&self.0.file)
+    }
+
+    /// A handle of its own on the file, which is still the one that was indexed.
+    pub(super) fn reopened(&self) -> Result<File, DataError> {
+        let file = source::open_file(&self.0.path)?;
+        self.is_stamped(&file)?;
+        Ok(file)
+    }
+
+    pub(super) fn is_stamped(&self, file: &File) -> Result<(), DataError> {
+        match Stamp::of(file) {
             Ok(stamp) if stamp == self.0.stamp => Ok(()),
             Ok(_) => Err(DataError::Changed { path: self.0.path.clone() }),
             Err(source) => Err(self.failed(source)),
@@ -247,6 +258,11 @@ impl Dataset {
 
     pub fn content_hash(&self, index: usize) -> Option<ContentHash> {
         self.0.index.read().entry(index).map(|entry| entry.hash)
+    }
+
+    /// The content hash of every row so far.
+    pub(super) fn content_hashes(&self) -> Vec<ContentHash> {
+        self.0.index.read().hashes().to_vec()
     }
 
     /// Characters (Unicode scalar values) of [`Row::text`].
@@ -358,6 +374,11 @@ impl Dataset {
         matches!(self.0.layout, Layout::Table { .. }).then(|| self.0.plan.read().header.clone())
     }
 
+    /// [`Dataset::header`] as the file spells it.
+    pub(super) fn spelled_header(&self) -> Vec<String> {
+        self.0.plan.read().spelled.clone()
+    }
+
     pub fn stats(&self) -> Stats {
         self.0.index.read().stats.clone()
     }
@@ -366,7 +387,13 @@ impl Dataset {
         self.0.index.read().findings.list()
     }
 
-    /// The records set aside, in file order.
+    /// The `place`-th record set aside, in file order, `place` in `0..stats().quarantined`.
+    pub fn quarantined(&self, place: usize) -> Option<Quarantined> {
+        self.0.index.read().quarantined(place)
+    }
+
+    /// Every record set aside, in file order: some 300 bytes each, so [`Dataset::quarantined`] is better where there
+    /// may be a million.
     pub fn quarantine(&self) -> Vec<Quarantined> {
         self.0.index.read().quarantine()
     }

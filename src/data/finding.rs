@@ -30,6 +30,8 @@ pub enum FindingKind {
     DecompressionFailed,
     /// The records do not follow each other as they should, but could be told apart.
     Layout,
+    /// Rows of the custom set stand in a reference too.
+    Leakage,
 }
 
 /// One kind of finding in one field, counted, with the first places.

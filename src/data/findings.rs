@@ -104,6 +104,7 @@ pub(super) fn general_sentence(kind: FindingKind) -> &'static str {
         FindingKind::MixedSchema => "the records have another layout than most of the file; put each in its own file",
         FindingKind::DecompressionFailed => "the compressed data is damaged; fetch the file again",
         FindingKind::Layout => "the records do not follow each other as they should, but could be told apart",
+        FindingKind::Leakage => "rows of the custom set stand in a reference too; take them out of it",
     }
 }
 

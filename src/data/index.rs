@@ -186,6 +186,10 @@ impl Index {
         })
     }
 
+    pub fn hashes(&self) -> &[ContentHash] {
+        &self.hashes
+    }
+
     pub fn entry(&self, index: usize) -> Option<Entry> {
         Some(Entry {
             offset: *self.offsets.get(index)?,
@@ -206,20 +210,23 @@ impl Index {
         }))
     }
 
+    /// The `place`-th record set aside.
+    pub fn quarantined(&self, place: usize) -> Option<Quarantined> {
+        let aside = self.aside.get(place)?;
+        Some(Quarantined {
+            row: aside.row,
+            line: aside.line,
+            offset: aside.offset,
+            bytes: aside.bytes,
+            kind: aside.kind,
+            field: aside.field.map(|field| self.sentences.text(field)),
+            reason: self.sentences.text(aside.reason),
+            hash: self.aside_hashes.get(&aside.row).cloned(),
+        })
+    }
+
     pub fn quarantine(&self) -> Vec<Quarantined> {
-        self.aside
-            .iter()
-            .map(|aside| Quarantined {
-                row: aside.row,
-                line: aside.line,
-                offset: aside.offset,
-                bytes: aside.bytes,
-                kind: aside.kind,
-                field: aside.field.map(|field| self.sentences.text(field)),
-                reason: self.sentences.text(aside.reason),
-                hash: self.aside_hashes.get(&aside.row).cloned(),
-            })
-            .collect()
+        (0..self.aside.len()).filter_map(|place| self.quarantined(place)).collect()
     }
 
     /// The reason of the first record set aside.

@@ -15,7 +15,7 @@ pub(super) struct Length {
 
 /// What a character is for counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Blank,
     /// Part of a word; a run of these is one token.
     Word,
@@ -85,7 +85,8 @@ fn ascii_tokens(bytes: &[u8], in_word: bool) -> u64 {
     tokens
 }
 
-fn classify(character: char) -> Class {
+/// The class of a character beyond ASCII.
+pub(super) fn classify(character: char) -> Class {
     match u32::from(character) {
         // Thai, Lao, Tibetan, Myanmar, Khmer; CJK, kana, Hangul and their marks.
         0x0E00..=0x0FFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x2E80..=0x2FFF => Class::Mark,

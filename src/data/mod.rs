@@ -29,6 +29,7 @@ mod schema;
 mod sniff;
 mod source;
 mod spool;
+mod timestamps;
 mod unpack;
 mod writer;
 

@@ -201,19 +201,19 @@ pub(super) fn hash_of(parts: &Parts<'_>) -> ContentHash {
 /// The given mapping does not hold together or names fields that are not there.
 pub(super) fn plan(head: &[u8], layout: Layout, whole: bool, given: Option<Mapping>) -> Result<Plan, String> {
     let mut records = sniff::sample(head, layout, SAMPLE + 1, whole).into_iter();
-    let mut header = Vec::new();
+    let (mut header, mut spelled) = (Vec::new(), Vec::new());
     if let Layout::Table { delimiter, .. } = layout
         && let Some(first) = records.next()
     {
         // A header that cannot be read is told when the records are read.
-        header = read_header(first, delimiter).unwrap_or_default();
+        (header, spelled) = read_header(first, delimiter).unwrap_or_default();
     }
     let shapes = shapes(records, layout, &header);
     if let Some(mapping) = &given {
         mapping.validate().map_err(|error| error.to_string())?;
         check_fields(mapping, &shapes, &header)?;
     }
-    Ok(Plan { mapping: given.or_else(|| detect_with_header(&shapes, &header)), header })
+    Ok(Plan { mapping: given.or_else(|| detect_with_header(&shapes, &header)), header, spelled })
 }
 
 fn shapes<'a>(records: impl Iterator<Item = &'a [u8]>, layout: Layout, header: &[String]) -> Vec<Shape> {
@@ -274,7 +274,7 @@ pub(super) fn complete_plan(
     if let Layout::Table { delimiter, .. } = layout {
         let record = block.pieces.first().and_then(text);
         let too_long = || Issue::fault(FindingKind::RowTooLarge, None, "it is longer than a record may be");
-        plan.header = read_header(record.ok_or_else(too_long)?, delimiter)?;
+        (plan.header, plan.spelled) = read_header(record.ok_or_else(too_long)?, delimiter)?;
     }
     let header_pieces = usize::from(matches!(layout, Layout::Table { .. }));
     if plan.mapping.is_none() {
@@ -301,10 +301,11 @@ pub(super) fn append(index: &mut Index, batch: Batch) {
     }
 }
 
-/// The header of a table from its first record.
-pub(super) fn read_header(record: &[u8], delimiter: u8) -> Result<Vec<String>, Issue> {
-    let text = text_of(record)?;
-    let header = delimited::header(delimited::cells(text, delimiter));
+/// The header of a table from its first record: names to tell columns by, and the cells as they stand.
+pub(super) fn read_header(record: &[u8], delimiter: u8) -> Result<(Vec<String>, Vec<String>), Issue> {
+    let cells = delimited::cells(text_of(record)?, delimiter);
+    let spelled: Vec<String> = cells.iter().map(|cell| cell.as_ref().to_owned()).collect();
+    let header = delimited::header(cells);
     if header.len() > MAX_COLUMNS {
         let first = header.first().map(|name| shown(name)).unwrap_or_default();
         return Err(Issue::fault(
@@ -313,7 +314,7 @@ pub(super) fn read_header(record: &[u8], delimiter: u8) -> Result<Vec<String>, I
             format!("the header has {} columns, beginning with `{first}`; the limit is {MAX_COLUMNS}", header.len()),
         ));
     }
-    Ok(header)
+    Ok((header, spelled))
 }
 
 const MAX_COLUMNS: usize = 10_000;

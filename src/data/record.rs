@@ -82,8 +82,10 @@ impl Issues {
 pub(super) struct Plan {
     /// `None` where no layout was recognised: then no record is a row.
     pub mapping: Option<Mapping>,
-    /// The columns of a table, in order.
+    /// The columns of a table, in order: no name is empty, none stands twice.
     pub header: Vec<String>,
+    /// The same columns as the file spells them.
+    pub spelled: Vec<String>,
 }
 
 impl Plan {

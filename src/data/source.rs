@@ -121,7 +121,7 @@ pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
 /// Opens the stream of records of an open file.
 pub(super) fn open(path: &Path, file: &Arc<File>, options: &OpenOptions) -> Result<Source, DataError> {
     let failed = |source| DataError::Io { path: path.to_owned(), source };
-    let unusable = |reason| DataError::Unusable { path: path.to_owned(), reason };
+    let unusable = |reason: String| DataError::Unusable { path: path.to_owned(), reason };
     let consumed = Arc::new(AtomicU64::new(0));
     let raw = || Positioned::new(file.clone(), consumed.clone());
     let mut magic = Vec::new();
@@ -141,6 +141,11 @@ pub(super) fn open(path: &Path, file: &Arc<File>, options: &OpenOptions) -> Resu
         if let Err(error) = (&mut stream).take(16).read_to_end(&mut inner) {
             stream = Box::new(Broken(Some(error)));
         }
+        if sniff::wrapping(&inner).is_ok_and(|inner| inner.compression != Compression::None) {
+            return Err(unusable(
+                "is packed twice (compressed data inside compressed data); unpack it once".to_owned(),
+            ));
+        }
         if inner.starts_with(b"PAR1") {
             // Parquet is read from its end, so it has to be unpacked whole first.
             wrapping.is_parquet = true;
@@ -156,7 +161,7 @@ pub(super) fn open(path: &Path, file: &Arc<File>, options: &OpenOptions) -> Resu
     let mut head = Vec::new();
     let head_is_all = match (&mut stream).take(sniff::HEAD as u64).read_to_end(&mut head) {
         Ok(read) => read < sniff::HEAD,
-        Err(error) if wrapping.compression == Compression::None => return Err(failed(error)),
+        Err(error) if wrapping.compression == Compression::None && !wrapping.is_parquet => return Err(failed(error)),
         // What could be unpacked is shown; the damage is met again at its place.
         Err(error) => {
             stream = Box::new(Broken(Some(error)));

@@ -12,6 +12,7 @@ mod lexical;
 mod matrix;
 mod npy;
 mod precomputed;
+mod sentence;
 mod texts;
 
 pub use cache::{Cache, CacheSize};
@@ -123,7 +124,8 @@ pub fn embed(
     match &settings.encoder {
         EncoderChoice::Lexical => pool(settings.threads)?.install(|| lexical::embed(sets, settings, progress)),
         EncoderChoice::Sentence(folder) => {
-            Err(EmbeddingError::File { path: folder.clone(), reason: "sentence models are not read yet".to_owned() })
+            let encoder = sentence::SentenceEncoder::open(folder, progress)?;
+            encoder::embed(&encoder, sets, settings, progress)
         }
         EncoderChoice::Precomputed(files) => precomputed::embed(files, sets, progress),
     }

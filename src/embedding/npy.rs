@@ -1,6 +1,6 @@
 //! Reads a matrix from a NumPy `.npy` file.
 //!
-//! Constraints: two dimensions, little-endian float16, float32 or float64, C order; the header must agree with
+//! Constraints: two dimensions, little-endian float16, float32 or float64, either order; the header must agree with
 //! the size of the file before memory is taken; pickled objects are refused. Format: NumPy enhancement
 //! proposal 1, versions 1 to 3.
 
@@ -41,7 +41,7 @@ pub(super) fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>), Embeddin
     let mut header = vec![0u8; length];
     file.read_exact(&mut header).map_err(short)?;
     let header = String::from_utf8_lossy(&header);
-    let (kind, rows, columns) = parse_header(&header).map_err(bad)?;
+    let (kind, by_column, rows, columns) = parse_header(&header).map_err(bad)?;
     let count = rows.checked_mul(columns).and_then(|count| count.checked_mul(kind.bytes()));
     let Some(bytes) = count.filter(|&bytes| Some(bytes as u64) == size.checked_sub(prefix + length as u64)) else {
         return Err(bad(format!(
@@ -50,11 +50,23 @@ pub(super) fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>), Embeddin
     };
     let mut raw = vec![0u8; bytes];
     file.read_exact(&mut raw).map_err(io)?;
-    Ok((rows, columns, widen(&raw, kind)))
+    let numbers = widen(&raw, kind);
+    drop(raw);
+    Ok((rows, columns, if by_column { transposed(&numbers, rows, columns) } else { numbers }))
 }
 
+/// Row-major from column-major.
+fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = vec![0.0; numbers.len()];
+    for (column, source) in numbers.chunks_exact(rows.max(1)).enumerate() {
+        out.iter_mut().skip(column).step_by(columns.max(1)).zip(source).for_each(|(to, &from)| *to = from);
+    }
+    out
+}
+
+/// Number format, whether it is stored column by column, rows, columns.
 /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`
-fn parse_header(header: &str) -> Result<(ElementType, usize, usize), String> {
+fn parse_header(header: &str) -> Result<(ElementType, bool, usize, usize), String> {
     let field = |name: &str| {
         let (_, rest) =
             header.split_once(&format!("'{name}'")).or_else(|| header.split_once(&format!("\"{name}\"")))?;
@@ -78,15 +90,13 @@ fn parse_header(header: &str) -> Result<(ElementType, usize, usize), String> {
             ));
         }
     };
-    if !field("fortran_order").ok_or_else(|| missing("fortran_order"))?.starts_with("False") {
-        return Err("it is stored column by column (Fortran order); save numpy.ascontiguousarray(matrix)".to_owned());
-    }
+    let by_column = field("fortran_order").ok_or_else(|| missing("fortran_order"))?.starts_with("True");
     let shape = field("shape").ok_or_else(|| missing("shape"))?;
     let inside = shape.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or("its shape is malformed")?.0;
     let sides: Result<Vec<usize>, _> =
         inside.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::parse).collect();
     match sides.map_err(|_| format!("its shape ({inside}) is malformed"))?.as_slice() {
-        &[rows, columns] => Ok((kind, rows, columns)),
+        &[rows, columns] => Ok((kind, by_column, rows, columns)),
         other => Err(format!("its shape is ({inside}), with {} dimensions; rows × dimensions is needed", other.len())),
     }
 }

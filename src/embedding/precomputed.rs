@@ -199,6 +199,8 @@ impl From<ModelError> for EmbeddingError {
             ModelError::Malformed { path, reason } | ModelError::Unsupported { path, reason } => {
                 Self::File { path, reason }
             }
+            ModelError::Missing { .. } => Self::Model(error),
+            ModelError::Cancelled(cancelled) => Self::Cancelled(cancelled),
         }
     }
 }

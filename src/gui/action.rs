@@ -199,7 +199,7 @@ pub static COMMANDS: &[Command] = &[
     command!(
         Run,
         "Use the paper's setting",
-        "Balance pull and push equally, as published.",
+        "Balance pull and push equally and weigh the kept rows as published.",
         [],
         always,
         Action::PaperPreset

@@ -12,6 +12,7 @@ use super::view::{Column, Filter, Shown, Sort};
 use super::writer::Change;
 use crate::data::Mapping;
 use crate::jobs::{Job, JobContext};
+use crate::selection::{SelectionSettings, WeightMode};
 use crate::transport::Settings;
 
 impl App {
@@ -63,7 +64,8 @@ impl App {
             Action::SetRun(run) => self.set_run(*run),
             Action::PaperPreset => {
                 let solver = Settings { lambda: Settings::paper().lambda, ..self.state.run.solver.clone() };
-                self.set_run(RunSettings { solver, ..self.state.run.clone() });
+                let selection = SelectionSettings { weights: WeightMode::Paper, ..self.state.run.selection };
+                self.set_run(RunSettings { solver, selection, ..self.state.run.clone() });
             }
             Action::DefaultSettings => self.set_run(RunSettings::default()),
             Action::SetKeep(keep) => {

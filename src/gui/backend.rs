@@ -15,6 +15,11 @@ use crate::project::{
 use crate::selection::{Decisions, Keep, RankBy, Selection, SelectionSettings, Verdict};
 use crate::transport::{Engine, Observer, Outcome};
 
+/// Records that are looked at for the names of their fields.
+const FIELD_ROWS: usize = 8;
+/// Field names offered at most.
+const MOST_FIELDS: usize = 200;
+
 /// What is known of a file, read off in one go.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -41,6 +46,10 @@ pub trait RowSource: Send + Sync {
     fn id(&self, index: usize) -> Option<RowId>;
     fn row(&self, index: usize) -> Result<Row, String>;
     fn quarantined_raw(&self, record: &Quarantined) -> Result<Vec<u8>, String>;
+    /// The names of the fields in the first records, for a mapping by hand. Reads the file.
+    fn fields(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The data set itself, where there is one.
     fn dataset(&self) -> Option<&Dataset> {
         None
@@ -160,6 +169,21 @@ impl RowSource for Dataset {
 
     fn quarantined_raw(&self, record: &Quarantined) -> Result<Vec<u8>, String> {
         Dataset::quarantined_raw(self, record).map_err(say)
+    }
+
+    fn fields(&self) -> Vec<String> {
+        if let Some(header) = self.header() {
+            return header;
+        }
+        let readable = (0..Dataset::len(self).min(FIELD_ROWS)).filter_map(|index| self.record_json(index).ok());
+        let aside = self.quarantine().into_iter().take(FIELD_ROWS);
+        let aside = aside.filter_map(|record| Dataset::quarantined_raw(self, &record).ok());
+        let mut names = indexmap::IndexSet::new();
+        for record in readable.chain(aside) {
+            let keys = serde_json::from_slice::<indexmap::IndexMap<String, serde::de::IgnoredAny>>(&record);
+            names.extend(keys.unwrap_or_default().into_keys().take(MOST_FIELDS));
+        }
+        names.into_iter().take(MOST_FIELDS).collect()
     }
 
     fn dataset(&self) -> Option<&Dataset> {

@@ -93,10 +93,24 @@ pub fn run_with(options: GuiOptions, backend: Arc<dyn Backend>) -> anyhow::Resul
         viewport: egui::ViewportBuilder::default()
             .with_title("Dipole")
             .with_app_id("dipole")
+            .with_icon(icon())
             .with_inner_size(options.size.unwrap_or(saved.window))
             .with_min_inner_size([720.0, 480.0]),
         ..eframe::NativeOptions::default()
     };
     eframe::run_native("Dipole", native, Box::new(move |cc| Ok(Box::new(App::new(cc, options, backend)))))
         .map_err(|error| anyhow::anyhow!("the window could not be opened: {error}"))
+}
+
+/// The picture of the window in task bars; none when the embedded picture cannot be decoded.
+fn icon() -> egui::IconData {
+    eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icons/dipole.png")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_icon_decodes() {
+        assert!(super::icon().width >= 128);
+    }
 }

@@ -56,6 +56,7 @@ enum FileEvent {
     Opened(Handle),
     Facts(Arc<Facts>),
     Preview(Vec<String>),
+    Fields(Vec<String>),
 }
 
 /// How far a file is.
@@ -77,6 +78,8 @@ pub struct RoleFile {
     pub facts: Option<Arc<Facts>>,
     /// First lines of the first rows.
     pub preview: Vec<String>,
+    /// Names of the fields in the first records.
+    pub fields: Vec<String>,
     job: Option<Job<FileEvent, Arc<Facts>>>,
 }
 
@@ -98,8 +101,14 @@ impl RoleFile {
         let job = Job::spawn(format!("Reading {}", name_of(&path)), wake, move |context: &JobContext<FileEvent>| {
             let handle = backend.open(&at, wanted)?;
             context.emit(FileEvent::Opened(handle.clone()));
-            index(&handle, context)?;
+            let indexed = index(&handle, context);
             context.check().map_err(|cancelled| cancelled.to_string())?;
+            context.emit(FileEvent::Fields(handle.fields()));
+            if let Err(error) = indexed {
+                // What was found in an unusable file is the way to mend it.
+                context.emit(FileEvent::Facts(Arc::new(handle.facts())));
+                return Err(error);
+            }
             context.emit(FileEvent::Preview(first_lines(&handle)));
             Ok::<_, String>(Arc::new(handle.facts()))
         });
@@ -112,6 +121,7 @@ impl RoleFile {
             handle: None,
             facts: None,
             preview: Vec::new(),
+            fields: Vec::new(),
             job: Some(job),
         }
     }
@@ -150,6 +160,7 @@ impl RoleFile {
                 FileEvent::Opened(handle) => self.handle = Some(handle),
                 FileEvent::Facts(facts) => self.facts = Some(facts),
                 FileEvent::Preview(lines) => self.preview = lines,
+                FileEvent::Fields(fields) => self.fields = fields,
             }
         }
         match ended {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::jobs::Cancelled;
+
 /// Names the file and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -12,4 +14,9 @@ pub enum ModelError {
     /// The folder holds a network that Dipole does not know.
     #[error("{path}: {reason}", path = path.display())]
     Unsupported { path: PathBuf, reason: String },
+    /// A file that every model folder must have.
+    #[error("{path} is missing; {way_out}", path = path.display())]
+    Missing { path: PathBuf, way_out: String },
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }

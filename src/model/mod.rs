@@ -4,7 +4,17 @@
 //! against the file before memory is taken; a missing file or tensor is named. Nothing here reads the network.
 
 mod error;
+mod folder;
+mod kernels;
+mod network;
+mod pooling;
+mod sentence;
+mod spec;
 mod tensors;
+mod tokens;
+mod weights;
 
 pub use error::ModelError;
+pub use sentence::{SentenceModel, SentenceScratch};
 pub use tensors::{ElementType, TensorFile, TensorInfo, widen};
+pub use tokens::Tokens;

@@ -91,7 +91,9 @@ fn write_page(
     for file in files {
         writeln!(page, "| `{}` | {} |", file.name, explain(file.role))?;
     }
-    writeln!(page, "| `{CARD}` | this page |")?;
+    for (name, role) in [(croissant::CROISSANT, FileRole::Croissant), (CARD, FileRole::Card)] {
+        writeln!(page, "| `{name}` | {} |", explain(role))?;
+    }
     writeln!(page, "| `{MANIFEST}` | hashes, counts, every setting, convergence; `dipole verify` checks it |\n")?;
     writeln!(
         page,

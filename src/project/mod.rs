@@ -15,6 +15,7 @@ mod export;
 mod folders;
 mod history;
 mod journal;
+mod leakage;
 mod manifest;
 mod pipeline;
 mod plan;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::{Plan, ProjectError};
+use super::{Plan, ProjectError, leakage};
 use crate::data::{Dataset, OpenOptions};
 use crate::embedding::{EmbedSettings, Embeddings, Fingerprint, Joined, Texts, embed};
 use crate::jobs::Progress;
@@ -96,11 +96,12 @@ pub fn purify(
     let texts: Vec<&dyn Texts> = joined.iter().map(|set| set as &dyn Texts).collect();
     let embedding =
         EmbedSettings { encoder: plan.encoder.clone(), views: plan.views, cache_dir, threads, seed: settings.seed };
+    let mut warnings = leakage::warnings(sets);
+    warnings.iter().for_each(|warning| observer.warn(warning));
     let began = Instant::now();
     let mut embedded = embed(&texts, &embedding, observer as &dyn Progress)?;
     let embed_seconds = began.elapsed().as_secs_f64();
 
-    let mut warnings = Vec::new();
     for ((role, files), vectors) in roles.iter().zip(&mut embedded.sets) {
         if let Some(warning) = give_direction(role, files, vectors)? {
             observer.warn(&warning);

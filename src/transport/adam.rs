@@ -4,7 +4,7 @@
 //! differentiation through the iterations). Adam: Kingma and Ba (2015), algorithm 1. The paper publishes no learning
 //! rate; here it starts at 0.1 and halves when the residual stops falling. Constraint: slow beside `scaling`.
 
-use super::push_pull::{Alignment, CONFIRMED, Learned};
+use super::push_pull::{Alignment, Learned};
 use super::{Stop, TransportError};
 
 const RATE: f64 = 0.1;
@@ -59,7 +59,7 @@ pub(crate) fn adam(alignment: &mut Alignment<'_, '_>) -> Result<Learned, Transpo
     let gibbs = alignment.gibbs();
     let residual = alignment.residual(&gibbs, &weights);
     stop = match stop {
-        Stop::Converged | Stop::Stalled if residual <= CONFIRMED => Stop::Converged,
+        Stop::Converged | Stop::Stalled if alignment.confirms(residual) => Stop::Converged,
         Stop::Converged => Stop::Stalled,
         other => other,
     };

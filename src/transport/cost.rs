@@ -4,6 +4,8 @@
 //! median of each reference's costs. Constraints: never holds more than one strip, except for a median of at most
 //! 10⁷ costs; the reference rows lie together, each reference padded to whole groups of 32 columns.
 
+use std::borrow::Cow;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rand::{RngExt, SeedableRng};
@@ -16,11 +18,15 @@ use crate::jobs::Progress;
 
 /// Up to this many costs the median is exact.
 const EXACT_MEDIAN: usize = 10_000_000;
+/// Above: this many costs, of sampled rows to all reference rows, or to this many sampled ones.
 const MEDIAN_SAMPLE: usize = 4_000_000;
+const MEDIAN_COLUMNS: usize = 2048;
 /// A strip is worked on between two looks at the cancel flag: 1 GFLOP is about 10 ms of one core.
 const STRIP_FLOPS: usize = 1 << 30;
 const STRIP_BYTES: usize = 4 << 20;
-const TINY_NORM: f64 = 1e-12;
+/// ‖row‖² below this is a zero vector.
+const TINY_SQUARE: f64 = 1e-12;
+const UNIT_TOLERANCE: f64 = 2e-6;
 
 /// The columns of one reference within the padded layout, in groups.
 #[derive(Debug, Clone)]
@@ -34,20 +40,25 @@ pub(crate) struct Block {
 
 /// The custom rows and all references, checked.
 pub(crate) struct Clouds<'a> {
-    pub x: Points<'a>,
+    /// Custom rows.
+    pub rows: usize,
+    pub dim: usize,
     pub blocks: Vec<Block>,
     /// Groups of 32 columns over all blocks.
     pub groups: usize,
+    /// Unit custom rows: the caller's, or a scaled copy where they are not of unit length.
+    x: Cow<'a, [f32]>,
     /// Unit reference rows, zero rows as padding.
     y: Vec<f32>,
-    /// 1/‖x_i‖ where some row is not of unit length.
-    scale: Option<Vec<f32>>,
 }
 
-/// 1/‖row‖ of every row; an error for rows without a direction.
-fn inverse_norms(set: &'static str, points: Points<'_>) -> Result<Vec<f32>, TransportError> {
-    if points.rows == 0 || points.dim == 0 {
+/// ‖row‖ of every row; an error for rows without a direction.
+fn norms(set: &'static str, points: Points<'_>) -> Result<Vec<f64>, TransportError> {
+    if points.rows == 0 {
         return Err(TransportError::Empty { set });
+    }
+    if points.dim == 0 {
+        return Err(TransportError::ZeroVector { set, row: 0 });
     }
     points
         .data
@@ -59,79 +70,68 @@ fn inverse_norms(set: &'static str, points: Points<'_>) -> Result<Vec<f32>, Tran
             if !square.is_finite() {
                 return Err(TransportError::NotFinite { set, row });
             }
-            if square < TINY_NORM {
+            if square < TINY_SQUARE {
                 return Err(TransportError::ZeroVector { set, row });
             }
-            Ok((1.0 / square.sqrt()) as f32)
+            Ok(square.sqrt())
         })
         .collect::<Vec<_>>()
         .into_iter()
         .collect()
 }
 
-fn needs_scaling(norms: &[f32]) -> bool {
-    norms.iter().any(|norm| (norm - 1.0).abs() > 2e-6)
+/// The rows at unit length: as they are where they have it.
+fn unit<'a>(set: &'static str, points: Points<'a>) -> Result<Cow<'a, [f32]>, TransportError> {
+    let norms = norms(set, points)?;
+    if norms.iter().all(|norm| (norm - 1.0).abs() <= UNIT_TOLERANCE) {
+        return Ok(Cow::Borrowed(points.data));
+    }
+    let rows = points.data.chunks_exact(points.dim).zip(norms);
+    Ok(rows.flat_map(|(row, norm)| row.iter().map(move |value| (f64::from(*value) / norm) as f32)).collect())
 }
 
 impl<'a> Clouds<'a> {
     /// Checks every set and lays the references side by side.
-    pub(crate) fn new(x: Points<'a>, references: &[(&'static str, Points<'_>)]) -> Result<Self, TransportError> {
-        let norms = inverse_norms("custom", x)?;
+    pub(crate) fn new(custom: Points<'a>, references: &[(&'static str, Points<'_>)]) -> Result<Self, TransportError> {
+        let x = unit("custom", custom)?;
+        let dim = custom.dim;
         let mut blocks = Vec::with_capacity(references.len());
         let mut groups = 0;
         for (name, points) in references {
-            if points.rows > 0 && points.dim != x.dim {
-                return Err(TransportError::Dimensions { set: name, expected: x.dim, found: points.dim });
+            if points.rows > 0 && points.dim != dim {
+                return Err(TransportError::Dimensions { set: name, expected: dim, found: points.dim });
             }
             let wide = points.rows.div_ceil(LANES);
             blocks.push(Block { name, rows: points.rows, start: groups, groups: wide });
             groups += wide;
         }
-        let mut y = vec![0.0; groups * LANES * x.dim];
+        let mut y = vec![0.0; groups * LANES * dim];
         for ((name, points), block) in references.iter().zip(&blocks) {
-            let norms = inverse_norms(name, *points)?;
-            let unit = !needs_scaling(&norms);
-            let from = block.start * LANES * x.dim;
-            let rows = y[from..].chunks_exact_mut(x.dim).zip(points.data.chunks_exact(x.dim));
-            for ((to, row), norm) in rows.zip(norms) {
-                for (to, value) in to.iter_mut().zip(row) {
-                    *to = if unit { *value } else { value * norm };
-                }
-            }
+            let rows = unit(name, *points)?;
+            y[block.start * LANES * dim..][..rows.len()].copy_from_slice(&rows);
         }
-        let scale = needs_scaling(&norms).then_some(norms);
-        Ok(Self { x, blocks, groups, y, scale })
-    }
-
-    /// Bytes held here.
-    pub(crate) fn bytes(&self) -> usize {
-        4 * (self.y.len() + self.scale.as_ref().map_or(0, Vec::len))
+        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y })
     }
 
     /// Rows of a strip: small enough to stay in the cache and to hear a cancel.
     pub(crate) fn strip_rows(&self) -> usize {
         let columns = self.groups * LANES;
         let by_bytes = STRIP_BYTES / (4 * columns);
-        let by_flops = STRIP_FLOPS / (2 * columns * self.x.dim);
+        let by_flops = STRIP_FLOPS / (2 * columns * self.dim);
         (by_bytes.min(by_flops) / 8 * 8).clamp(8, 512)
     }
 
     /// Cosines of the custom rows `first..first + rows` with all columns into the front of `out`; padding gets 0.
     pub(crate) fn cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
         self.product(self.rows(first, rows), &self.y, self.groups * LANES, out);
-        if let Some(scale) = &self.scale {
-            for (row, scale) in out.chunks_exact_mut(self.groups).zip(&scale[first..first + rows]) {
-                row.as_flattened_mut().iter_mut().for_each(|cosine| *cosine *= scale);
-            }
-        }
     }
 
     fn rows(&self, first: usize, rows: usize) -> &[f32] {
-        &self.x.data[first * self.x.dim..(first + rows) * self.x.dim]
+        &self.x[first * self.dim..(first + rows) * self.dim]
     }
 
     fn product(&self, x: &[f32], y: &[f32], columns: usize, out: &mut [[f32; LANES]]) {
-        let (rows, dim) = (x.len() / self.x.dim, self.x.dim);
+        let (rows, dim) = (x.len() / self.dim, self.dim);
         let out = &mut out.as_flattened_mut()[..rows * columns];
         matmul(
             MatMut::from_row_major_slice_mut(out, rows, columns),
@@ -146,27 +146,30 @@ impl<'a> Clouds<'a> {
     /// The median cost to one reference: exact up to 10⁷ costs, of a seeded sample of 4·10⁶ above.
     pub(crate) fn median_cost(&self, block: usize, seed: u64, progress: &dyn Progress) -> Result<f64, TransportError> {
         let Some(block) = self.blocks.get(block) else { return Ok(f64::NAN) };
-        let from = block.start * LANES * self.x.dim;
-        let y = &self.y[from..from + block.groups * LANES * self.x.dim];
-        let n = self.x.rows;
+        let from = block.start * LANES * self.dim;
+        let y = &self.y[from..from + block.groups * LANES * self.dim];
+        let n = self.rows;
         let (rows, reference): (Vec<usize>, Option<Vec<f32>>) = if n * block.rows <= EXACT_MEDIAN {
             ((0..n).collect(), None)
         } else {
             let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x6d65_6469_616e);
-            let columns = block.rows.min(2048);
+            let columns = block.rows.min(MEDIAN_COLUMNS);
             let rows = (0..MEDIAN_SAMPLE / columns).map(|_| random.random_range(0..n)).collect();
-            let mut sample = Vec::with_capacity(columns.next_multiple_of(LANES) * self.x.dim);
-            for _ in 0..columns {
-                let row = random.random_range(0..block.rows) * self.x.dim;
-                sample.extend_from_slice(&y[row..row + self.x.dim]);
-            }
-            sample.resize(columns.next_multiple_of(LANES) * self.x.dim, 0.0);
-            (rows, Some(sample))
+            let sample = (block.rows > columns).then(|| {
+                let mut sample = Vec::with_capacity(columns.next_multiple_of(LANES) * self.dim);
+                for _ in 0..columns {
+                    let row = random.random_range(0..block.rows) * self.dim;
+                    sample.extend_from_slice(&y[row..row + self.dim]);
+                }
+                sample.resize(columns.next_multiple_of(LANES) * self.dim, 0.0);
+                sample
+            });
+            (rows, sample)
         };
-        let columns = reference.as_ref().map_or(block.rows, |_| block.rows.min(2048));
+        let columns = reference.as_ref().map_or(block.rows, |_| MEDIAN_COLUMNS);
         let y = reference.as_deref().unwrap_or(y);
         let padded = columns.next_multiple_of(LANES);
-        let height = (STRIP_FLOPS / (2 * padded * self.x.dim)).min(STRIP_BYTES / (4 * padded)).clamp(8, 512);
+        let height = (STRIP_FLOPS / (2 * padded * self.dim)).min(STRIP_BYTES / (4 * padded)).clamp(8, 512);
         let strips: Vec<Vec<u32>> = rows
             .par_chunks(height)
             .map(|rows| {
@@ -175,10 +178,9 @@ impl<'a> Clouds<'a> {
                 let x: Vec<f32> = rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect();
                 self.product(&x, y, padded, &mut strip);
                 let mut costs = Vec::with_capacity(rows.len() * columns);
-                for (row, cosines) in rows.iter().zip(strip.as_flattened().chunks_exact(padded)) {
-                    let scale = self.scale.as_ref().map_or(1.0, |scale| scale[*row]);
+                for cosines in strip.as_flattened().chunks_exact(padded) {
                     // Non-negative floats order as their bits.
-                    costs.extend(cosines[..columns].iter().map(|c| (1.0 - c * scale).max(0.0).to_bits()));
+                    costs.extend(cosines[..columns].iter().map(|c| (1.0 - c).max(0.0).to_bits()));
                 }
                 Ok(costs)
             })

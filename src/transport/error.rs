@@ -23,7 +23,9 @@ pub enum TransportError {
         "the costs to the {set} reference are all equal or tiny (median {median:e}); its rows do not differ from the custom rows for this encoder"
     )]
     FlatCost { set: &'static str, median: f64 },
-    #[error("the potentials of the {set} reference stopped being finite at step {step}; raise epsilon")]
+    #[error(
+        "the potentials of the {set} reference stopped being finite at step {step}; raise epsilon, tau or the effective share"
+    )]
     Diverged { set: &'static str, step: usize },
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

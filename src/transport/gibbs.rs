@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use super::Regularisation;
 
 const CHUNK: usize = 4096;
+/// A spread of the scores below this multiple of the costs is rounding of the f32 cosines.
+const TIED: f64 = 2e-6;
 /// The largest spread of scores over τ that is tried: beyond it only exact ties share the mass.
 const LARGEST_EXPONENT: f64 = 1e6;
 
@@ -51,7 +53,7 @@ impl Gibbs {
         let smallest = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let spread = largest - smallest;
-        let tied = !(spread > 1e-9 * scale);
+        let tied = !(spread > TIED * scale);
         let (tau, tied) = match regularisation {
             Regularisation::Tau(tau) => (tau, tied),
             // Uniform whatever τ is: take the scale of the costs.

@@ -1,10 +1,9 @@
 //! The Gibbs kernel of all references, kept or recomputed, and one Sinkhorn iteration over it.
 //!
 //! Purpose: K_ij = exp((φ_i + γ_j - C_ij)/ε), with offsets φ, γ that keep every number in range, so that potentials
-//! are f_i = φ_i - ε ln Σ_j K_ij b_j v_j and g_j = γ_j - ε ln Σ_i K_ij w_i u_i. One sweep reads the kernel once:
-//! row sums of a chunk give f and the new weights of its rows, and the same chunk, still in the cache, adds its share
-//! to the column sums. Constraints: bit-identical for any number of threads (fixed tasks, partial sums added in
-//! order); at most 128 partial column sums; never more kernel than the budget.
+//! are f_i = φ_i - ε ln Σ_j K_ij b_j v_j and g_j = γ_j - ε ln Σ_i K_ij w_i u_i. One sweep reads the kernel once
+//! ([`super::pass`]). Constraints: bit-identical for any number of threads (fixed tasks, partial sums added in order);
+//! at most 128 partial column sums; never more kernel than the budget.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +11,8 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::cost::Clouds;
-use super::simd::{self, Brain, Exponent, Group, LANES, Level, Single};
+use super::pass::{KernelFormat, Scratch, Stage, Task, Tile, fill, is_sound, rate};
+use super::simd::{self, Brain, Group, LANES, Level, Single};
 use super::{CheckedSettings, TransportError};
 use crate::jobs::Progress;
 
@@ -22,51 +22,12 @@ pub(crate) const BLOCKS: usize = 2;
 pub(crate) type PerBlock = [f64; BLOCKS];
 
 const MAX_TASKS: usize = 128;
-const CHUNK_BYTES: usize = 256 << 10;
 /// Columns farther than this from every row, in units of ε, get their own offset.
 const COLUMN_REACH: f32 = 20.0;
 /// |log u| and |log v| beyond which the potentials go into the offsets, and the bound of their sum.
 const ABSORB: f64 = 40.0;
 const ABSORB_TOGETHER: f64 = 60.0;
 const UNREACHABLE: f32 = -1e30;
-
-/// How kernel entries are held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KernelFormat {
-    /// 4 bytes an entry.
-    Single,
-    /// 2 bytes an entry, bfloat16.
-    Brain,
-    /// 0 bytes an entry: cosines and exponentials again in every iteration.
-    Recomputed,
-}
-
-enum Tile {
-    Single(Vec<Single>),
-    Brain(Vec<Brain>),
-    Recomputed,
-}
-
-/// A fixed run of rows: the unit of parallel work.
-struct Task {
-    first: usize,
-    rows: usize,
-    tile: Tile,
-    /// Sums over the rows of this task, one per padded column.
-    columns: Vec<[f64; LANES]>,
-    mass: f64,
-    broken: bool,
-}
-
-/// Buffers of one worker.
-#[derive(Default)]
-struct Scratch {
-    strip: Vec<[f32; LANES]>,
-    computed: Vec<Single>,
-    sums: [Vec<f32>; BLOCKS],
-    y: [Vec<f32>; BLOCKS],
-    columns: Vec<[f32; LANES]>,
-}
 
 /// What one sweep gives besides the row arrays.
 #[derive(Debug, Clone)]
@@ -81,7 +42,7 @@ pub(crate) struct Swept {
 
 /// The row arrays a sweep writes.
 pub(crate) struct RowArrays<'a> {
-    /// In: the relaxed f of the sweep before (read only when omega ≠ 1). Out: f.
+    /// Out: f.
     pub potentials: &'a mut [PerBlock],
     /// Out: the weights the rule gave.
     pub weights: &'a mut [f64],
@@ -115,7 +76,7 @@ impl<'a> Kernel<'a> {
         budget: u64,
         progress: &dyn Progress,
     ) -> Result<Self, TransportError> {
-        let n = clouds.x.rows;
+        let n = clouds.rows;
         let strip_rows = clouds.strip_rows();
         let task_rows = n.div_ceil(MAX_TASKS).next_multiple_of(8).max(64.min(n.next_multiple_of(8)));
         let entry = match format {
@@ -173,23 +134,6 @@ impl<'a> Kernel<'a> {
         Ok(kernel)
     }
 
-    /// Bytes held, scratch of `threads` workers included.
-    pub(crate) fn bytes(&self, threads: usize) -> usize {
-        let tiles: usize = self
-            .tasks
-            .iter()
-            .map(|task| {
-                (match &task.tile {
-                    Tile::Single(tile) => tile.len() * size_of::<Single>(),
-                    Tile::Brain(tile) => tile.len() * size_of::<Brain>(),
-                    Tile::Recomputed => 0,
-                }) + task.columns.len() * size_of::<[f64; LANES]>()
-            })
-            .sum();
-        let offsets = 4 * (self.row_offsets.iter().map(Vec::len).sum::<usize>() + 2 * self.column_offsets.len());
-        tiles + offsets + threads * self.strip_rows * self.clouds.groups * LANES * 4
-    }
-
     /// `kept-f32`, `kept-bf16`, `recomputed`, or the first two with the share kept.
     pub(crate) fn label(&self) -> String {
         let kept: usize =
@@ -201,8 +145,8 @@ impl<'a> Kernel<'a> {
         };
         match kept {
             0 => "recomputed".to_owned(),
-            kept if kept == self.clouds.x.rows => name.to_owned(),
-            kept => format!("{name} ({} % of the rows, others recomputed)", 100 * kept / self.clouds.x.rows),
+            kept if kept == self.clouds.rows => name.to_owned(),
+            kept => format!("{name} ({} % of the rows, others recomputed)", 100 * kept / self.clouds.rows),
         }
     }
 
@@ -225,7 +169,7 @@ impl<'a> Kernel<'a> {
     /// Fills the kept tiles. With `first`, row offsets become the row minima of the cost, and the answer is how near
     /// each column comes to its nearest row beyond that row's minimum (≤ 0, in the unit of the cost).
     fn compute(&mut self, first: bool, progress: &dyn Progress) -> Result<Vec<f32>, TransportError> {
-        let n = self.clouds.x.rows as u64;
+        let n = self.clouds.rows as u64;
         let done = AtomicU64::new(0);
         let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, .. } = self;
         let (clouds, level, epsilon, lift) = (*clouds, *level, *epsilon, &*lift);
@@ -287,13 +231,11 @@ impl<'a> Kernel<'a> {
 
     /// One Sinkhorn iteration of every block, f before g. `weigh(i, f_i)` gives the unnormalised weight of row i.
     ///
-    /// `omega` over-relaxes both half-steps (1 = plain); only fixed weights bear other values. Offsets are renewed
-    /// as needed, and sums that leave the range of f32 are done again in the log domain.
+    /// Offsets are renewed as needed, and sums that leave the range of f32 are done again in the log domain.
     pub(crate) fn sweep(
         &mut self,
         columns: &[Vec<f64>; BLOCKS],
         rows: &mut RowArrays<'_>,
-        omega: f64,
         weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
         progress: &dyn Progress,
     ) -> Result<Swept, TransportError> {
@@ -301,7 +243,7 @@ impl<'a> Kernel<'a> {
             self.compute(false, progress)?;
         }
         let scaled = self.scaled_columns(columns);
-        self.run(&scaled, rows, omega, weigh, progress)?;
+        self.run(&scaled, rows, weigh, progress)?;
         let broken = self.tasks.iter().any(|task| task.broken);
         let mass: f64 = self.tasks.iter().map(|task| task.mass).sum();
         let sums = if broken { None } else { self.column_sums() };
@@ -319,7 +261,7 @@ impl<'a> Kernel<'a> {
                 .map(|((sum, offset), old)| {
                     let new = f64::from(*offset) - epsilon * (sum / mass).ln();
                     error += (((old - new) / epsilon).exp() - 1.0).abs();
-                    if omega == 1.0 { new } else { (1.0 - omega) * old + omega * new }
+                    new
                 })
                 .collect();
             swept.marginal[b] = error / block.rows as f64;
@@ -349,21 +291,12 @@ impl<'a> Kernel<'a> {
         &mut self,
         scaled: &[[f32; LANES]],
         rows: &mut RowArrays<'_>,
-        omega: f64,
         weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
         progress: &dyn Progress,
     ) -> Result<(), TransportError> {
         let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, .. } = self;
-        let stage = Stage {
-            clouds,
-            level: *level,
-            epsilon: *epsilon,
-            row_offsets,
-            lift,
-            scaled,
-            omega,
-            strip_rows: *strip_rows,
-        };
+        let stage =
+            Stage { clouds, level: *level, epsilon: *epsilon, row_offsets, lift, scaled, strip_rows: *strip_rows };
         tasks
             .par_iter_mut()
             .zip(rows.potentials.par_chunks_mut(*task_rows))
@@ -377,7 +310,7 @@ impl<'a> Kernel<'a> {
             })
     }
 
-    /// Column sums over all tasks, added in the order of the rows; `None` if one is not positive and finite.
+    /// Column sums over all tasks, added in the order of the rows; `None` if one left the range of f32.
     fn column_sums(&self) -> Option<Vec<f64>> {
         let mut sums = vec![0.0; self.clouds.groups * LANES];
         for task in &self.tasks {
@@ -387,7 +320,7 @@ impl<'a> Kernel<'a> {
         }
         let sound = self.clouds.blocks.iter().all(|block| {
             let from = block.start * LANES;
-            sums[from..from + block.rows].iter().all(|sum| *sum > 0.0 && sum.is_finite())
+            sums[from..from + block.rows].iter().all(|sum| is_sound(*sum))
         });
         sound.then_some(sums)
     }
@@ -418,11 +351,6 @@ impl<'a> Kernel<'a> {
     }
 }
 
-/// log₂e/ε.
-fn rate(epsilon: f64) -> f32 {
-    (std::f64::consts::LOG2_E / epsilon) as f32
-}
-
 /// The parts of the row offsets that belong to each task, in order.
 fn split_blocks(offsets: &mut [Vec<f32>; BLOCKS], task_rows: usize) -> Vec<[&mut [f32]; BLOCKS]> {
     let [first, second] = offsets;
@@ -430,143 +358,10 @@ fn split_blocks(offsets: &mut [Vec<f32>; BLOCKS], task_rows: usize) -> Vec<[&mut
     first.chunks_mut(task_rows).map(|part| [part, second.next().unwrap_or_default()]).collect()
 }
 
-/// Kernel entries of a strip of cosines.
-fn fill<G: Group>(
-    clouds: &Clouds<'_>,
-    level: Level,
-    epsilon: PerBlock,
-    lift: &[[f32; LANES]],
-    offsets: &[&[f32]; BLOCKS],
-    strip: &[[f32; LANES]],
-    out: &mut [G],
-) {
-    let rows = out.chunks_exact_mut(clouds.groups).zip(strip.chunks_exact(clouds.groups));
-    for (r, (out, cosines)) in rows.enumerate() {
-        for (b, block) in clouds.blocks.iter().enumerate() {
-            let part = block.start..block.start + block.groups;
-            let exponent = Exponent { reach: 1.0 - offsets[b][r], rate: rate(epsilon[b]), lift: &lift[part.clone()] };
-            simd::exponentials(level, &cosines[part.clone()], exponent, &mut out[part]);
-        }
-    }
-}
-
-/// What every task of a sweep reads.
-struct Stage<'a> {
-    clouds: &'a Clouds<'a>,
-    level: Level,
-    epsilon: PerBlock,
-    row_offsets: &'a [Vec<f32>; BLOCKS],
-    lift: &'a [[f32; LANES]],
-    scaled: &'a [[f32; LANES]],
-    omega: f64,
-    strip_rows: usize,
-}
-
-impl Stage<'_> {
-    fn task(
-        &self,
-        task: &mut Task,
-        buffers: &mut Scratch,
-        potentials: &mut [PerBlock],
-        weights: &mut [f64],
-        weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
-        progress: &dyn Progress,
-    ) -> Result<(), TransportError> {
-        let groups = self.clouds.groups;
-        task.columns.as_flattened_mut().fill(0.0);
-        (task.mass, task.broken) = (0.0, false);
-        let height = match task.tile {
-            Tile::Single(_) => CHUNK_BYTES / (groups * size_of::<Single>()),
-            Tile::Brain(_) => CHUNK_BYTES / (groups * size_of::<Brain>()),
-            Tile::Recomputed => self.strip_rows,
-        };
-        let height = (height / 8 * 8).clamp(8, 512);
-        for from in (0..task.rows).step_by(height) {
-            progress.check()?;
-            let rows = height.min(task.rows - from);
-            let first = task.first + from;
-            let whole = from * groups..(from + rows) * groups;
-            let potentials = &mut potentials[from..from + rows];
-            let weights = &mut weights[from..from + rows];
-            let broken = match &task.tile {
-                Tile::Single(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
-                Tile::Brain(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
-                Tile::Recomputed => {
-                    let Scratch { strip, computed, .. } = buffers;
-                    strip.resize(self.strip_rows * groups, [0.0; LANES]);
-                    computed.resize(self.strip_rows * groups, Single::ZERO);
-                    self.clouds.cosines(first, rows, strip);
-                    let offsets = self.row_offsets.each_ref().map(|o| o.get(first..first + rows).unwrap_or_default());
-                    let out = &mut computed[..rows * groups];
-                    fill(self.clouds, self.level, self.epsilon, self.lift, &offsets, strip, out);
-                    let tile = std::mem::take(computed);
-                    let broken = self.chunk(&tile[..rows * groups], first, buffers, potentials, weights, weigh);
-                    buffers.computed = tile;
-                    broken
-                }
-            };
-            task.broken |= broken;
-            task.mass += weights.iter().sum::<f64>();
-            for (sum, part) in task.columns.as_flattened_mut().iter_mut().zip(buffers.columns.as_flattened()) {
-                *sum += f64::from(*part);
-            }
-        }
-        Ok(())
-    }
-
-    /// Row sums, potentials, weights, column sums of one chunk; true when a row sum left the range of f32.
-    fn chunk<G: Group>(
-        &self,
-        tile: &[G],
-        first: usize,
-        buffers: &mut Scratch,
-        potentials: &mut [PerBlock],
-        weights: &mut [f64],
-        weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
-    ) -> bool {
-        let Scratch { sums, y, columns, .. } = buffers;
-        let (groups, rows) = (self.clouds.groups, potentials.len());
-        for (b, block) in self.clouds.blocks.iter().enumerate() {
-            sums[b].resize(rows, 0.0);
-            y[b].resize(rows, 0.0);
-            let scaled = &self.scaled[block.start..block.start + block.groups];
-            simd::row_sums(self.level, tile, groups, block.start, scaled, &mut sums[b]);
-        }
-        let mut broken = false;
-        let blocks = self.clouds.blocks.len();
-        for (r, (potentials, weight)) in potentials.iter_mut().zip(weights).enumerate() {
-            let mut factor = [0.0; BLOCKS];
-            for b in 0..blocks {
-                let sum = f64::from(sums[b][r]);
-                broken |= !(sum > 0.0 && sum.is_finite());
-                let offset = f64::from(self.row_offsets[b][first + r]);
-                let fresh = offset - self.epsilon[b] * sum.ln();
-                if self.omega == 1.0 {
-                    (potentials[b], factor[b]) = (fresh, 1.0 / sum);
-                } else {
-                    potentials[b] = (1.0 - self.omega) * potentials[b] + self.omega * fresh;
-                    factor[b] = ((potentials[b] - offset) / self.epsilon[b]).exp();
-                }
-            }
-            *weight = weigh(first + r, potentials);
-            for b in 0..blocks {
-                y[b][r] = (*weight * factor[b]) as f32;
-            }
-        }
-        columns.resize(groups, [0.0; LANES]);
-        columns.as_flattened_mut().fill(0.0);
-        for (b, block) in self.clouds.blocks.iter().enumerate() {
-            let part = &mut columns[block.start..block.start + block.groups];
-            simd::column_sums(self.level, tile, groups, block.start, &y[b], part);
-        }
-        broken
-    }
-}
-
 /// The format for a problem: bfloat16 only where it halves real traffic and its rounding stays far inside the
 /// tolerances (see [`super::rounding`]).
 pub(crate) fn choose_format(clouds: &Clouds<'_>, epsilon: PerBlock, settings: &CheckedSettings) -> KernelFormat {
-    let entries = (clouds.x.rows * clouds.groups * LANES) as u64;
+    let entries = (clouds.rows * clouds.groups * LANES) as u64;
     if entries * 4 <= SMALL_KERNEL.min(settings.memory_budget) {
         return KernelFormat::Single;
     }

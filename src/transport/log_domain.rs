@@ -38,7 +38,7 @@ impl LogSum {
     }
 }
 
-/// As the fast sweep at ω = 1.
+/// As the fast sweep.
 pub(crate) fn sweep(
     clouds: &Clouds<'_>,
     epsilon: PerBlock,
@@ -47,7 +47,7 @@ pub(crate) fn sweep(
     weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
     progress: &dyn Progress,
 ) -> Result<Swept, TransportError> {
-    let task_rows = clouds.x.rows.div_ceil(TASKS).max(1);
+    let task_rows = clouds.rows.div_ceil(TASKS).max(1);
     let strip_rows = clouds.strip_rows();
     let parts: Vec<(Vec<LogSum>, f64)> = rows
         .potentials

@@ -15,6 +15,7 @@ mod kernel;
 mod log_domain;
 mod one_shot;
 mod outcome;
+mod pass;
 mod problem;
 mod push_pull;
 mod rounding;
@@ -23,8 +24,8 @@ mod simd;
 
 pub use cpu::CpuEngine;
 pub use error::TransportError;
-pub use kernel::KernelFormat;
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
+pub use pass::KernelFormat;
 pub use problem::{Points, Problem};
 pub use settings::{CheckedSettings, Regularisation, Settings, SolverKind};
 

@@ -12,7 +12,7 @@ pub enum Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stop {
-    /// The residual, confirmed with frozen weights, is at most 1e-3.
+    /// With frozen weights the residual and the errors of the column marginals are at most 1e-3.
     Converged,
     /// The fixed number of iterations of `one-shot` ran.
     FixedIterations,

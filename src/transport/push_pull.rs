@@ -12,10 +12,12 @@ use super::{CheckedSettings, Observer, Stop, TracePoint, TransportError};
 /// r below which the weights are frozen and the end is put to the test.
 const FREEZE: f64 = 1e-5;
 /// The residual with frozen weights that counts as converged.
-pub(crate) const CONFIRMED: f64 = 1e-3;
+const CONFIRMED: f64 = 1e-3;
 const SMALLEST_ALPHA: f64 = 0.02;
 const PATIENCE: usize = 20;
 const IMPROVEMENT: f64 = 0.9;
+/// Error of the column marginals above which a residual proves nothing.
+const MARGINALS_HOLD: f64 = 1e-3;
 /// L1 error of the column marginals to which frozen weights are solved, and the sweeps that may take.
 const SETTLED: f64 = 1e-6;
 const SETTLING_SWEEPS: usize = 500;
@@ -100,7 +102,13 @@ impl<'s, 'k> Alignment<'s, 'k> {
     pub(crate) fn sweep(&mut self, weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync)) -> Result<f64, TransportError> {
         let mut rows = RowArrays { potentials: &mut self.potentials, weights: &mut self.numerators };
         let Swept { columns, mass, marginal } =
-            self.kernel.sweep(&self.columns, &mut rows, 1.0, weigh, &Wrapped(self.observer))?;
+            self.kernel.sweep(&self.columns, &mut rows, weigh, &Wrapped(self.observer)).map_err(|error| {
+                let step = self.sweeps + 1;
+                match error {
+                    TransportError::Diverged { set, .. } => TransportError::Diverged { set, step },
+                    other => other,
+                }
+            })?;
         self.used = std::mem::replace(&mut self.columns, columns);
         self.marginal = marginal;
         self.sweeps += 1;
@@ -108,7 +116,7 @@ impl<'s, 'k> Alignment<'s, 'k> {
         for (score, f) in self.scores.iter_mut().zip(&self.potentials) {
             *score = score_of(lambda, f);
         }
-        if !mass.is_finite() || self.scores.iter().any(|score| !score.is_finite()) {
+        if !(mass > 0.0 && mass.is_finite()) || self.scores.iter().any(|score| !score.is_finite()) {
             return Err(TransportError::Diverged { set: "custom", step: self.sweeps });
         }
         Ok(mass)
@@ -142,6 +150,11 @@ impl<'s, 'k> Alignment<'s, 'k> {
             }
         }
         Ok(())
+    }
+
+    /// Whether this residual of frozen, settled weights shows a stationary point.
+    pub(crate) fn confirms(&self, residual: f64) -> bool {
+        residual <= CONFIRMED && self.marginal.iter().all(|error| *error <= MARGINALS_HOLD)
     }
 
     /// Root mean square change of g in the newest sweep, per reference.
@@ -246,10 +259,12 @@ pub(crate) fn scaling_from(
             alignment.settle(&weights, SETTLED, SETTLING_SWEEPS)?;
             gibbs = alignment.gibbs();
             residual = alignment.residual(&gibbs, &weights);
-            if residual <= CONFIRMED {
+            if alignment.confirms(residual) {
                 stop = Stop::Converged;
                 break;
             }
+            // The residual that fell was that of lagging potentials: begin anew from the true one.
+            (best, since) = (residual, 0);
         }
         if residual < IMPROVEMENT * best {
             (best, since) = (residual, 0);
@@ -269,7 +284,7 @@ pub(crate) fn scaling_from(
         alignment.settle(&weights, SETTLED, SETTLING_SWEEPS)?;
         gibbs = alignment.gibbs();
         residual = alignment.residual(&gibbs, &weights);
-        if stop == Stop::Stalled && residual <= CONFIRMED {
+        if stop == Stop::Stalled && alignment.confirms(residual) {
             stop = Stop::Converged;
         }
     }

@@ -15,7 +15,7 @@ const LARGEST_EXPONENT: f64 = 80.0;
 
 /// True when rounding errors of f stay within half the tolerance on the sample, and no C/ε of it exceeds 80.
 pub(crate) fn brain_serves(clouds: &Clouds<'_>, epsilon: PerBlock, seed: u64) -> bool {
-    let n = clouds.x.rows;
+    let n = clouds.rows;
     let count = SAMPLE.min(n);
     let mut strip = vec![[0.0; LANES]; clouds.groups];
     let mut exact = vec![Vec::with_capacity(count); clouds.blocks.len()];

@@ -5,6 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Owned vectors of one set.
+#[derive(Clone)]
 pub struct Cloud {
     pub data: Vec<f32>,
     pub rows: usize,
@@ -12,6 +13,17 @@ pub struct Cloud {
 }
 
 impl Cloud {
+    /// `rows` vectors that `value(row, column)` gives.
+    pub fn from_fn(rows: usize, dim: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        Self { data: (0..rows * dim).map(|k| value(k / dim, k % dim)).collect(), rows, dim }
+    }
+
+    /// Rows of this set in another order, or again.
+    pub fn pick(&self, rows: &[usize]) -> Self {
+        let data = rows.iter().flat_map(|row| self.row(*row)).copied().collect();
+        Self { data, rows: rows.len(), dim: self.dim }
+    }
+
     pub fn points(&self) -> Points<'_> {
         Points::new(&self.data, self.rows, self.dim).expect("rows times dim")
     }
@@ -22,6 +34,7 @@ impl Cloud {
 }
 
 /// Custom rows, references, and which custom rows were planted near the harmful ones.
+#[derive(Clone)]
 pub struct World {
     pub custom: Cloud,
     pub safe: Cloud,

@@ -8,9 +8,9 @@ use dipole::transport::{CpuEngine, Engine, KernelFormat, Outcome, Regularisation
 use crate::clouds::{World, world};
 use crate::oracle::{Answer, potential_error, scaling, total_variation};
 
-const EXACT: [KernelFormat; 2] = [KernelFormat::Single, KernelFormat::Recomputed];
+pub const EXACT: [KernelFormat; 2] = [KernelFormat::Single, KernelFormat::Recomputed];
 
-fn settings(lambda: f64, epsilon: f64, share: f64) -> Settings {
+pub fn settings(lambda: f64, epsilon: f64, share: f64) -> Settings {
     Settings {
         lambda,
         epsilon,
@@ -20,12 +20,12 @@ fn settings(lambda: f64, epsilon: f64, share: f64) -> Settings {
     }
 }
 
-fn solve(world: &World, settings: &Settings, format: KernelFormat) -> Outcome {
+pub fn solve(world: &World, settings: &Settings, format: KernelFormat) -> Outcome {
     let checked = settings.clone().checked().expect("settings in range");
     CpuEngine::with_format(format).solve(&world.problem(), &checked, &Silent).expect("solves")
 }
 
-fn compare(label: &str, outcome: &Outcome, exact: &Answer, format: KernelFormat) {
+pub fn compare(label: &str, outcome: &Outcome, exact: &Answer, format: KernelFormat) {
     let (rms_limit, limit) = if format == KernelFormat::Brain { (1e-3, 5e-3) } else { (1e-4, 1e-4) };
     let weights: Vec<f64> = exact.log_w.iter().map(|w| w.exp()).collect();
     for (side, found, exact) in [("safe", &outcome.safe, &exact.safe), ("harmful", &outcome.harmful, &exact.harmful)] {
@@ -41,7 +41,7 @@ fn compare(label: &str, outcome: &Outcome, exact: &Answer, format: KernelFormat)
     assert!((outcome.weights.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{label}");
 }
 
-fn check(label: &str, world: &World, settings: &Settings, formats: &[KernelFormat]) {
+pub fn check(label: &str, world: &World, settings: &Settings, formats: &[KernelFormat]) {
     for format in formats {
         let outcome = solve(world, settings, *format);
         let label = format!("{label} {format:?} ({:?} after {})", outcome.stop, outcome.iterations);

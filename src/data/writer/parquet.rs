@@ -11,7 +11,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
 use super::{Output, WEIGHT, WeightedRow, renamed, tick};
-use crate::data::{Compression, DataError, Dataset, columnar, source, unpack};
+use crate::data::{Compression, DataError, Dataset, columnar, unpack};
 use crate::jobs::Progress;
 
 const BATCH_ROWS: usize = 1024;
@@ -63,6 +63,7 @@ pub(super) fn write(
     if wanted.peek().is_some() {
         return Err(DataError::Changed { path: input.to_owned() });
     }
+    dataset.reopened()?;
     columnar::guarded(|| writer.close()).map_err(failed)?;
     output.finish()
 }
@@ -70,7 +71,7 @@ pub(super) fn write(
 /// The Parquet bytes as a file of their own.
 fn unpacked(dataset: &Dataset) -> Result<std::fs::File, DataError> {
     let path = dataset.path();
-    let file = source::open_file(path)?;
+    let file = dataset.reopened()?;
     if dataset.format().compression == Compression::None {
         return Ok(file);
     }

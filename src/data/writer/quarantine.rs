@@ -14,11 +14,12 @@ use crate::jobs::Progress;
 /// # Errors
 /// The file cannot be written, the data set changed on disk, or the user cancelled.
 pub fn write_quarantine(dataset: &Dataset, path: &Path, progress: &dyn Progress) -> Result<u64, DataError> {
-    let records = dataset.quarantine();
+    let total = usize::try_from(dataset.stats().quarantined).unwrap_or(usize::MAX);
     let mut output = Output::create(path)?;
-    for (done, record) in records.iter().enumerate() {
-        tick(progress, done, records.len())?;
-        let raw = dataset.quarantined_raw(record)?;
+    let records = (0..total).map_while(|place| dataset.quarantined(place));
+    for (done, record) in records.enumerate() {
+        tick(progress, done, total)?;
+        let raw = dataset.quarantined_raw(&record)?;
         let mut line = json!(record);
         if let Some(object) = line.as_object_mut() {
             object.insert("raw".to_owned(), json!(String::from_utf8_lossy(&raw)));
@@ -31,5 +32,5 @@ pub fn write_quarantine(dataset: &Dataset, path: &Path, progress: &dyn Progress)
         output.write(b"\n")?;
     }
     output.finish()?;
-    Ok(records.len() as u64)
+    Ok(total as u64)
 }

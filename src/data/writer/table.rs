@@ -17,8 +17,10 @@ pub(super) fn write(
     let mut output = Output::create(path)?;
     let mut writer =
         csv::WriterBuilder::new().delimiter(dataset.delimiter().unwrap_or(b',')).from_writer(&mut output.file);
+    let spelled = dataset.spelled_header();
     let new_name = renamed(header.iter().map(String::as_str));
-    let names = header.iter().map(|name| if name == WEIGHT { new_name.as_str() } else { name.as_str() });
+    let names = header.iter().zip(&spelled);
+    let names = names.map(|(name, spelled)| if name == WEIGHT { new_name.as_str() } else { spelled.as_str() });
     writer.write_record(names.chain([WEIGHT])).map_err(failed)?;
     for (done, row) in rows.iter().enumerate() {
         tick(progress, done, rows.len())?;

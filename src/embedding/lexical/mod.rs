@@ -19,7 +19,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 use serde_json::json;
 
-use self::features::{BUCKETS, COLUMNS, Entry, GRAM, MAX_CHARS, Scratch, features};
+use self::features::{BUCKETS, COLUMNS, Entry, GRAM, Scratch, features};
 use self::sparse::{Sparse, Tf, sum_row};
 use self::svd::{Basis, Scaled, truncated_svd};
 use super::{EmbedSettings, Embedded, EmbeddingError, Embeddings, Fingerprint, Texts, View, Views, concatenate};
@@ -304,5 +304,59 @@ fn centre(matrices: &mut [Embeddings], dim: usize) {
                 row.iter_mut().zip(&mean).for_each(|(x, &mean)| *x = ((f64::from(*x) - mean) / norm) as f32);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedding::{EncoderChoice, MemoryTexts};
+    use crate::jobs::Silent;
+
+    fn solved(sets: &[MemoryTexts], threads: usize, views: Option<Views>) -> Embedded {
+        let sets: Vec<&dyn Texts> = sets.iter().map(|set| set as &dyn Texts).collect();
+        let settings = EmbedSettings { encoder: EncoderChoice::Lexical, views, cache_dir: None, threads, seed: 0 };
+        crate::embedding::embed(&sets, &settings, &Silent).expect("embeds")
+    }
+
+    /// Rows about the garden and about the sea, and one that says nothing.
+    fn sets() -> [MemoryTexts; 2] {
+        let garden = ["roses", "tulips", "beans", "apples"];
+        let sea = ["ships", "storms", "harbours", "whales"];
+        let mut rows = Vec::new();
+        for i in 0..60 {
+            rows.push(format!("How do {} grow in a garden with {} and good soil?", garden[i % 4], garden[i / 4 % 4]));
+            rows.push(format!("Tell me of {} and {} far out at sea, captain {i}.", sea[i % 4], sea[i / 4 % 4]));
+        }
+        rows.push("… !".to_owned());
+        [MemoryTexts::new("custom", rows), MemoryTexts::new("safe", ["beans in a garden", "apples and good soil"])]
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let one = solved(&sets(), 1, Some(Views::RowAndResponse));
+        for threads in [2, 5] {
+            let other = solved(&sets(), threads, Some(Views::RowAndResponse));
+            assert!(one.sets == other.sets, "{threads} threads");
+            assert_eq!(one.fingerprint, other.fingerprint);
+        }
+    }
+
+    #[test]
+    fn vectors_have_unit_length_or_none_and_group_by_topic() {
+        let embedded = solved(&sets(), 2, None);
+        let [custom, safe] = embedded.sets.as_slice() else { panic!("two sets") };
+        assert_eq!((custom.rows(), safe.rows(), custom.dim()), (121, 2, safe.dim()));
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        for row in 0..120 {
+            assert!((dot(custom.row(row), custom.row(row)) - 1.0).abs() < 1e-5);
+        }
+        assert!(custom.row(120).iter().all(|value| *value == 0.0), "a text without words has no direction");
+        let nearness =
+            |parity: usize| -> Vec<f32> { (0..60).map(|k| dot(custom.row(2 * k + parity), safe.row(0))).collect() };
+        let garden = nearness(0).into_iter().fold(f32::MAX, f32::min);
+        let sea = nearness(1).into_iter().fold(f32::MIN, f32::max);
+        assert!(garden > sea, "garden {garden}, sea {sea}");
+        assert_ne!(embedded.fingerprint, solved(&sets()[1..], 2, None).fingerprint);
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct Basis {
     /// columns × rank, row-major, orthonormal columns.
     pub vectors: Vec<f32>,
     /// Descending.
+    #[cfg(test)]
     pub singular: Vec<f64>,
 }
 
@@ -50,6 +51,9 @@ pub(super) fn truncated_svd(
 ) -> Result<Basis, EmbeddingError> {
     let (rows, columns) = (a.by_row.rows(), a.by_column.rows());
     let width = (rank + OVERSAMPLING).min(rows).min(columns);
+    if width == 0 {
+        return Ok(Basis { rank: 0, vectors: Vec::new() });
+    }
     let mut left = gaussian(rows * width, seed);
     let mut right = vec![0f32; columns * width];
     let stage = "finding the main directions";
@@ -190,7 +194,12 @@ fn rotate(z: Vec<f32>, columns: usize, width: usize, rank: usize) -> Result<Basi
             Par::Seq,
         );
     });
-    Ok(Basis { rank: kept, vectors: out, singular: singular.into_iter().take(kept).collect() })
+    Ok(Basis {
+        rank: kept,
+        vectors: out,
+        #[cfg(test)]
+        singular: singular.into_iter().take(kept).collect(),
+    })
 }
 
 /// ZᵀZ in float64, summed over blocks of rows in their order.
@@ -214,4 +223,58 @@ fn gram(z: &[f32], width: usize) -> Mat<f64> {
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedding::lexical::features::Entry;
+    use crate::jobs::Silent;
+
+    /// Rows of four topics with words of their own, some shared words, and uneven sizes.
+    fn rows(count: usize, columns: usize) -> Vec<Vec<Entry>> {
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        (0..count)
+            .map(|i| {
+                let topic = [0, 0, 0, 0, 1, 1, 1, 2, 2, 3][i % 10];
+                let mut words: Vec<usize> = (0..12)
+                    .map(|_| match random.random_range(0..10) {
+                        0 => random.random_range(0..columns),
+                        _ => topic * columns / 4 + random.random_range(0..10),
+                    })
+                    .collect();
+                words.sort_unstable();
+                words.dedup();
+                words.into_iter().map(|word| Entry::new(word as u32, 1 + (word % 3) as u32)).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn leading_directions_are_those_of_a_dense_svd() {
+        let (count, columns, rank) = (300, 160, 4);
+        let rows = rows(count, columns);
+        let by_row = Sparse::from_rows(&rows);
+        let by_column = by_row.transposed(columns);
+        let row_scale: Vec<f32> = (0..count).map(|i| 0.5 + (i % 7) as f32 / 7.0).collect();
+        let column_scale: Vec<f32> = (0..columns).map(|j| 1.0 + (j % 5) as f32 / 5.0).collect();
+        let a = Scaled { by_row: &by_row, by_column: &by_column, row_scale: &row_scale, column_scale: &column_scale };
+        let found = truncated_svd(&a, rank, 7, &Silent).expect("decomposes");
+        assert_eq!(found.rank, rank);
+
+        let mut dense = Mat::<f64>::zeros(count, columns);
+        for (i, row) in rows.iter().enumerate() {
+            for entry in row {
+                let tf = 1.0 + f64::from(entry.count()).ln();
+                dense[(i, entry.index())] = f64::from(row_scale[i]) * tf * f64::from(column_scale[entry.index()]);
+            }
+        }
+        let exact = dense.svd().expect("a dense decomposition");
+        for k in 0..rank {
+            let value = exact.S().column_vector()[k];
+            assert!((found.singular[k] / value - 1.0).abs() < 1e-4, "{k}: {} and {value}", found.singular[k]);
+            let alignment: f64 = (0..columns).map(|j| exact.V()[(j, k)] * f64::from(found.vectors[j * rank + k])).sum();
+            assert!((alignment.abs() - 1.0).abs() < 1e-3, "direction {k}: {alignment}");
+        }
+    }
 }

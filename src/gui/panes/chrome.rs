@@ -92,7 +92,9 @@ pub fn rail(ui: &mut Ui, cx: &mut Cx<'_>, narrow: bool) {
         ui.spacing_mut().item_spacing.y = 8.0;
         let enabled = cx.app.can_purify();
         let width = ui.available_width();
-        if cx.app.session().run.job.is_some() {
+        if cx.app.step() == Step::Purify {
+            // The pane of this step has the button itself, with what it will do.
+        } else if cx.app.session().run.job.is_some() {
             let label = if narrow { String::new() } else { "  Stop".to_owned() };
             let button = Button::new(format!("{}{label}", icons::STOP)).min_size(vec2(width, 36.0));
             if ui.add(button).on_hover_text("End the run; nothing is lost.").accessible_name("Stop").clicked() {
@@ -128,7 +130,7 @@ fn step_button(ui: &mut Ui, cx: &mut Cx<'_>, step: Step, number: usize, narrow: 
     let chosen = cx.app.step() == step;
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 36.0), Sense::click());
     let name = step.title();
-    response.widget_info(|| egui::WidgetInfo::selected(egui::WidgetType::Button, true, chosen, format!("{name} step")));
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, format!("{name} step")));
     let ground = if chosen {
         Some(*colours.selection)
     } else if response.hovered() || response.has_focus() {

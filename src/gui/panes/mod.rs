@@ -4,8 +4,10 @@
 
 mod chrome;
 pub mod commands;
+mod convergence;
 pub mod data;
 mod data_file;
+mod data_mapping;
 mod distribution;
 mod evidence;
 mod export;
@@ -14,6 +16,8 @@ mod purify;
 pub mod review;
 mod row_widgets;
 mod settings;
+mod settings_encoder;
+mod settings_field;
 mod table;
 mod widgets;
 

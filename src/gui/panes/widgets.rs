@@ -160,7 +160,7 @@ pub fn progress(ui: &mut Ui, snapshot: &crate::jobs::Snapshot, in_bytes: bool) {
     ui.painter().rect_filled(filled, 3.0, *colours.accent);
     let words = progress_words(snapshot, in_bytes);
     response.widget_info(|| {
-        let mut info = egui::WidgetInfo::labeled(egui::WidgetType::ProgressIndicator, true, &words);
+        let mut info = egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &words);
         info.value = fraction.map(f64::from);
         info
     });
@@ -221,7 +221,7 @@ pub fn length_bars(ui: &mut Ui, counts: &[u64], size: Vec2) -> Response {
     let from = if first == 0 { 0 } else { 1u64 << first.min(62) };
     let to = 1u64 << (last + 1).min(62);
     let text = format!("Lengths from {from} to {to} tokens; each bar doubles the length.");
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Image, true, &text));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &text));
     response.on_hover_text(text)
 }
 

@@ -1,0 +1,192 @@
+//! The choice of the encoder: built in, a model in a folder, or vectors in files.
+//!
+//! Constraint: a path is looked at by a job, never by a frame; only what is there becomes a setting.
+
+use std::path::{Path, PathBuf};
+
+use egui::{TextEdit, Ui, vec2};
+
+use super::settings_field::{change, field_error, label, segments};
+use super::{Cx, widgets};
+use crate::embedding::EncoderChoice;
+use crate::gui::action::Action;
+use crate::gui::theme::icons;
+use crate::jobs::{Job, JobContext, JobState};
+
+/// What a sentence model's folder must hold.
+const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Words,
+    Model,
+    Vectors,
+}
+
+impl Kind {
+    fn of(choice: &EncoderChoice) -> Self {
+        match choice {
+            EncoderChoice::Lexical => Self::Words,
+            EncoderChoice::Sentence(_) => Self::Model,
+            EncoderChoice::Precomputed(_) => Self::Vectors,
+        }
+    }
+}
+
+/// The encoder being chosen.
+#[derive(Default)]
+pub struct EncoderField {
+    /// The setting that the draft began with; another one ends the draft.
+    seen: Option<EncoderChoice>,
+    kind: Option<Kind>,
+    text: Option<String>,
+    check: Option<Job<(), EncoderChoice>>,
+    error: Option<String>,
+}
+
+impl EncoderField {
+    pub fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        let now = cx.app.state().run.encoder.clone();
+        if self.seen.as_ref() != Some(&now) {
+            *self = Self { seen: Some(now.clone()), ..Self::default() };
+        }
+        self.poll(cx);
+        label(ui, "Encoder", "What turns each text into numbers that can be compared.");
+        let kind = self.kind.unwrap_or(Kind::of(&now));
+        let choices = [
+            (Kind::Words, "Words", "Compares words and parts of words. Built in, fast, needs no model."),
+            (Kind::Model, "Model", "Compares meaning with a sentence model from a folder on this machine."),
+            (Kind::Vectors, "Vectors", "Takes vectors that you computed elsewhere (.npy or .safetensors)."),
+        ];
+        if let Some(kind) = segments(ui, kind, &choices) {
+            (self.kind, self.text, self.error, self.check) = (Some(kind), None, None, None);
+            if kind == Kind::Words {
+                change(cx, |run| run.encoder = EncoderChoice::Lexical);
+            }
+        }
+        match kind {
+            Kind::Words => {}
+            Kind::Model => self.path(ui, cx, kind, &now, "Model folder", "the folder of the model"),
+            Kind::Vectors => self.path(ui, cx, kind, &now, "Vector files", "custom.npy, safe.npy, harmful.npy"),
+        }
+        if kind != Kind::Words {
+            match &self.error {
+                Some(error) => field_error(ui, error),
+                None if self.check.is_some() => drop(widgets::muted(ui, "Looking …")),
+                None if Kind::of(&now) != kind => {
+                    widgets::muted(ui, "Until this is filled, words are compared as before.");
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn path(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, kind: Kind, now: &EncoderChoice, name: &str, example: &str) {
+        let kept = if Kind::of(now) == kind { now.to_string() } else { String::new() };
+        let mut text = self.text.clone().unwrap_or(kept);
+        ui.horizontal(|ui| {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if kind == Kind::Model && widgets::icon_button(ui, icons::FOLDER, "Choose the model folder").clicked() {
+                    cx.send(Action::PickModelFolder);
+                }
+                let field = TextEdit::singleline(&mut text)
+                    .hint_text(example.to_owned())
+                    .min_size(vec2(0.0, 28.0))
+                    .desired_width(ui.available_width());
+                if ui.add(field).accessible_name(name).changed() {
+                    self.error = None;
+                    self.look_at(ui.ctx(), kind, text.clone());
+                    self.text = Some(text);
+                }
+            });
+        });
+    }
+
+    /// Looks at what was typed in the background; a newer text cancels the older look.
+    fn look_at(&mut self, ctx: &egui::Context, kind: Kind, text: String) {
+        let ctx = ctx.clone();
+        self.check = Some(Job::spawn(
+            "Looking at the encoder",
+            move || ctx.request_repaint(),
+            move |_: &JobContext<()>| if kind == Kind::Model { model(text.trim()) } else { vectors(text.trim()) },
+        ));
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_>) {
+        let Some(job) = &mut self.check else { return };
+        match job.poll() {
+            JobState::Running | JobState::Taken => return,
+            JobState::Done(choice) => {
+                // The draft lives on while the same field is being typed in.
+                self.seen = Some(choice.clone());
+                change(cx, |run| run.encoder = choice);
+            }
+            JobState::Failed(failure) => self.error = Some(failure.to_string()),
+        }
+        self.check = None;
+    }
+}
+
+fn model(text: &str) -> Result<EncoderChoice, String> {
+    let folder = Path::new(text);
+    if text.is_empty() {
+        return Err("type or choose the folder of the model".to_owned());
+    }
+    if !folder.is_dir() {
+        return Err("there is no such folder".to_owned());
+    }
+    match MODEL_FILES.iter().find(|name| !folder.join(name).is_file()) {
+        Some(missing) => Err(format!("this folder lacks {missing}, so it is no sentence model")),
+        None => Ok(EncoderChoice::Sentence(folder.to_owned())),
+    }
+}
+
+fn vectors(text: &str) -> Result<EncoderChoice, String> {
+    let whole = PathBuf::from(text);
+    let files: Vec<PathBuf> = if whole.is_file() {
+        vec![whole]
+    } else {
+        text.split(',').map(|part| PathBuf::from(part.trim())).filter(|part| !part.as_os_str().is_empty()).collect()
+    };
+    if files.is_empty() {
+        return Err("type the paths of the vector files, separated by commas".to_owned());
+    }
+    for file in &files {
+        let name = file.display();
+        if !EncoderChoice::is_vector_file(file) {
+            return Err(format!("{name} is neither .npy nor .safetensors"));
+        }
+        if !file.is_file() {
+            return Err(format!("there is no file {name}"));
+        }
+    }
+    Ok(EncoderChoice::Precomputed(files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_folder_is_told_from_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = folder.path().display().to_string();
+        assert!(model(&text).expect_err("empty").contains("config.json"));
+        for name in MODEL_FILES {
+            std::fs::write(folder.path().join(name), "{}").expect("written");
+        }
+        assert_eq!(model(&text), Ok(EncoderChoice::Sentence(folder.path().to_owned())));
+        assert!(model("/no/such/folder").is_err());
+    }
+
+    #[test]
+    fn vector_files_must_exist_and_be_such() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("v.npy");
+        std::fs::write(&file, "").expect("written");
+        let text = file.display().to_string();
+        assert_eq!(vectors(&format!("{text}, {text}")), Ok(EncoderChoice::Precomputed(vec![file.clone(), file])));
+        assert!(vectors("a.csv").expect_err("no vectors").contains("neither"));
+        assert!(vectors("none.npy").expect_err("absent").contains("no file"));
+    }
+}

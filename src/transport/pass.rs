@@ -1,0 +1,193 @@
+//! One read of a task's rows of the kernel: f, the new weights, and their share of the column sums.
+//!
+//! Purpose: row sums of a chunk give f and the new weights of its rows, and the same chunk, still in the cache, adds
+//! its share to the column sums. Constraint: a task is the unit of parallel work and its cut depends on the problem
+//! alone, so that sums have the same bits for any number of threads.
+
+use super::TransportError;
+use super::cost::Clouds;
+use super::kernel::{BLOCKS, PerBlock};
+use super::simd::{self, Brain, Exponent, Group, LANES, Level, Single};
+use crate::jobs::Progress;
+
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// How kernel entries are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelFormat {
+    /// 4 bytes an entry.
+    Single,
+    /// 2 bytes an entry, bfloat16.
+    Brain,
+    /// 0 bytes an entry: cosines and exponentials again in every iteration.
+    Recomputed,
+}
+
+pub(super) enum Tile {
+    Single(Vec<Single>),
+    Brain(Vec<Brain>),
+    Recomputed,
+}
+
+/// A fixed run of rows: the unit of parallel work.
+pub(super) struct Task {
+    pub first: usize,
+    pub rows: usize,
+    pub tile: Tile,
+    /// Sums over the rows of this task, one per padded column.
+    pub columns: Vec<[f64; LANES]>,
+    /// Sum of the unnormalised weights of this task.
+    pub mass: f64,
+    /// A row sum left the range of f32.
+    pub broken: bool,
+}
+
+/// Buffers of one worker.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub strip: Vec<[f32; LANES]>,
+    computed: Vec<Single>,
+    sums: [Vec<f32>; BLOCKS],
+    y: [Vec<f32>; BLOCKS],
+    columns: Vec<[f32; LANES]>,
+}
+
+/// Sums below this have lost entries that no longer are f32 numbers.
+const SMALLEST_SUM: f64 = 1e-30;
+
+/// Whether a sum over the kernel is exact to f32.
+pub(super) fn is_sound(sum: f64) -> bool {
+    sum >= SMALLEST_SUM && sum.is_finite()
+}
+
+/// log₂e/ε.
+pub(super) fn rate(epsilon: f64) -> f32 {
+    (std::f64::consts::LOG2_E / epsilon) as f32
+}
+
+/// Kernel entries of a strip of cosines.
+pub(super) fn fill<G: Group>(
+    clouds: &Clouds<'_>,
+    level: Level,
+    epsilon: PerBlock,
+    lift: &[[f32; LANES]],
+    offsets: &[&[f32]; BLOCKS],
+    strip: &[[f32; LANES]],
+    out: &mut [G],
+) {
+    let rows = out.chunks_exact_mut(clouds.groups).zip(strip.chunks_exact(clouds.groups));
+    for (r, (out, cosines)) in rows.enumerate() {
+        for (b, block) in clouds.blocks.iter().enumerate() {
+            let part = block.start..block.start + block.groups;
+            let exponent = Exponent { reach: 1.0 - offsets[b][r], rate: rate(epsilon[b]), lift: &lift[part.clone()] };
+            simd::exponentials(level, &cosines[part.clone()], exponent, &mut out[part]);
+        }
+    }
+}
+
+/// What every task of a sweep reads.
+pub(super) struct Stage<'a> {
+    pub clouds: &'a Clouds<'a>,
+    pub level: Level,
+    pub epsilon: PerBlock,
+    pub row_offsets: &'a [Vec<f32>; BLOCKS],
+    pub lift: &'a [[f32; LANES]],
+    pub scaled: &'a [[f32; LANES]],
+    pub strip_rows: usize,
+}
+
+impl Stage<'_> {
+    /// Writes f and the unnormalised weights of the task's rows, and the task's sums.
+    pub(super) fn task(
+        &self,
+        task: &mut Task,
+        buffers: &mut Scratch,
+        potentials: &mut [PerBlock],
+        weights: &mut [f64],
+        weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
+        progress: &dyn Progress,
+    ) -> Result<(), TransportError> {
+        let groups = self.clouds.groups;
+        task.columns.as_flattened_mut().fill(0.0);
+        (task.mass, task.broken) = (0.0, false);
+        let height = match task.tile {
+            Tile::Single(_) => CHUNK_BYTES / (groups * size_of::<Single>()),
+            Tile::Brain(_) => CHUNK_BYTES / (groups * size_of::<Brain>()),
+            Tile::Recomputed => self.strip_rows,
+        };
+        let height = (height / 8 * 8).clamp(8, 512);
+        for from in (0..task.rows).step_by(height) {
+            progress.check()?;
+            let rows = height.min(task.rows - from);
+            let first = task.first + from;
+            let whole = from * groups..(from + rows) * groups;
+            let potentials = &mut potentials[from..from + rows];
+            let weights = &mut weights[from..from + rows];
+            let broken = match &task.tile {
+                Tile::Single(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
+                Tile::Brain(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
+                Tile::Recomputed => {
+                    let Scratch { strip, computed, .. } = buffers;
+                    strip.resize(self.strip_rows * groups, [0.0; LANES]);
+                    computed.resize(self.strip_rows * groups, Single::ZERO);
+                    self.clouds.cosines(first, rows, strip);
+                    let offsets = self.row_offsets.each_ref().map(|o| o.get(first..first + rows).unwrap_or_default());
+                    let out = &mut computed[..rows * groups];
+                    fill(self.clouds, self.level, self.epsilon, self.lift, &offsets, strip, out);
+                    let tile = std::mem::take(computed);
+                    let broken = self.chunk(&tile[..rows * groups], first, buffers, potentials, weights, weigh);
+                    buffers.computed = tile;
+                    broken
+                }
+            };
+            task.broken |= broken;
+            task.mass += weights.iter().sum::<f64>();
+            for (sum, part) in task.columns.as_flattened_mut().iter_mut().zip(buffers.columns.as_flattened()) {
+                *sum += f64::from(*part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Row sums, potentials, weights, column sums of one chunk; true when a row sum left the range of f32.
+    fn chunk<G: Group>(
+        &self,
+        tile: &[G],
+        first: usize,
+        buffers: &mut Scratch,
+        potentials: &mut [PerBlock],
+        weights: &mut [f64],
+        weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
+    ) -> bool {
+        let Scratch { sums, y, columns, .. } = buffers;
+        let (groups, rows) = (self.clouds.groups, potentials.len());
+        for (b, block) in self.clouds.blocks.iter().enumerate() {
+            sums[b].resize(rows, 0.0);
+            y[b].resize(rows, 0.0);
+            let scaled = &self.scaled[block.start..block.start + block.groups];
+            simd::row_sums(self.level, tile, groups, block.start, scaled, &mut sums[b]);
+        }
+        let mut broken = false;
+        let blocks = self.clouds.blocks.len();
+        for (r, (potentials, weight)) in potentials.iter_mut().zip(weights).enumerate() {
+            let mut factor = [0.0; BLOCKS];
+            for b in 0..blocks {
+                let sum = f64::from(sums[b][r]);
+                broken |= !is_sound(sum);
+                potentials[b] = f64::from(self.row_offsets[b][first + r]) - self.epsilon[b] * sum.ln();
+                factor[b] = 1.0 / sum;
+            }
+            *weight = weigh(first + r, potentials);
+            for b in 0..blocks {
+                y[b][r] = (*weight * factor[b]) as f32;
+            }
+        }
+        columns.resize(groups, [0.0; LANES]);
+        columns.as_flattened_mut().fill(0.0);
+        for (b, block) in self.clouds.blocks.iter().enumerate() {
+            let part = &mut columns[block.start..block.start + block.groups];
+            simd::column_sums(self.level, tile, groups, block.start, &y[b], part);
+        }
+        broken
+    }
+}

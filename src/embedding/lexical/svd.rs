@@ -52,7 +52,12 @@ pub(super) fn truncated_svd(
     let (rows, columns) = (a.by_row.rows(), a.by_column.rows());
     let width = (rank + OVERSAMPLING).min(rows).min(columns);
     if width == 0 {
-        return Ok(Basis { rank: 0, vectors: Vec::new() });
+        return Ok(Basis {
+            rank: 0,
+            vectors: Vec::new(),
+            #[cfg(test)]
+            singular: Vec::new(),
+        });
     }
     let mut left = gaussian(rows * width, seed);
     let mut right = vec![0f32; columns * width];

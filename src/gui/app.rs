@@ -124,13 +124,21 @@ impl App {
 
     /// A quiet note. Never carries row text.
     pub(super) fn say(&mut self, text: &str) {
-        self.toasts.info(text).duration(Duration::from_secs(6)).closable(true);
+        self.note(text, theme::icons::INFO, 6);
     }
 
     /// A note that stays longer.
     pub(super) fn complain(&mut self, text: &str) {
         tracing::warn!("{text}");
-        self.toasts.error(text).duration(Duration::from_secs(12)).closable(true);
+        self.note(text, theme::icons::ERROR, 12);
+    }
+
+    /// The toast's own signs and its cross are in none of the embedded fonts, so the icon is ours and it closes itself.
+    fn note(&mut self, text: &str, icon: &str, seconds: u64) {
+        let colours = theme::palette(&self.ctx.global_style());
+        let ink = if icon == theme::icons::ERROR { *colours.error } else { *colours.accent };
+        let toast = self.toasts.custom(text, icon.to_owned(), ink);
+        toast.duration(Duration::from_secs(seconds)).closable(false).show_progress_bar(false);
     }
 
     /// Wishes for an action; it is carried out before the next frame is drawn.

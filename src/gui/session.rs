@@ -41,6 +41,8 @@ pub struct Table {
     pub filter: Filter,
     pub job: Option<Job<(), ViewRows>>,
     pub error: Option<String>,
+    /// Counts the views asked for.
+    pub asked: u64,
     /// Decisions changed what the filter would show.
     pub outdated: bool,
     pub cursor: Option<u32>,
@@ -61,6 +63,7 @@ impl Default for Table {
             filter: Filter::default(),
             job: None,
             error: None,
+            asked: 0,
             outdated: false,
             cursor: None,
             place: 0,

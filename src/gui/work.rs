@@ -115,6 +115,8 @@ impl App {
         };
         table.outdated = false;
         table.error = None;
+        table.asked += 1;
+        let asked = table.asked;
         let name = if table.filter.text.is_empty() { "Sorting rows" } else { "Searching texts" };
         let ctx = self.ctx.clone();
         // The job before it, if any, is dropped and so cancelled.
@@ -124,7 +126,7 @@ impl App {
             move |context: &JobContext<()>| {
                 let rows = compute(&input, context)?;
                 if let Some(solved) = &input.solved {
-                    solved.cloud.set_visible(&rows);
+                    solved.cloud.set_visible(&rows, asked);
                 }
                 Ok::<_, String>(rows)
             },

@@ -27,6 +27,12 @@ pub fn builder() -> HarnessBuilder<App> {
     Harness::builder().with_size([1440.0, 900.0])
 }
 
+/// A window over rows in many scripts; the test machine need not have a font for each.
+pub fn open_any_script(options: GuiOptions, backend: Arc<dyn Backend>) -> Harness<'static, App> {
+    builder().allow_missing_glyphs().build_eframe(|cc| App::new(cc, options, backend))
+}
+
+/// A window in which a sign that no embedded font has is a failure.
 pub fn open(options: GuiOptions, backend: Arc<dyn Backend>) -> Harness<'static, App> {
     builder().build_eframe(|cc| App::new(cc, options, backend))
 }
@@ -39,6 +45,8 @@ pub fn settle(harness: &mut Harness<'_, App>) {
         harness.step();
         wait(harness, "texts", |app| app.is_idle());
     }
+    // Every button and field has a name.
+    harness.check_accessibility();
 }
 
 /// Draws frames until something holds. A window that hangs fails here after two minutes.
@@ -54,13 +62,14 @@ pub fn wait(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&App) -> 
     }
 }
 
-pub fn key(key: egui::Key, modifiers: egui::Modifiers) -> egui::Event {
-    egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers }
-}
-
-/// All of these keys in one frame.
+/// All of these keys pressed and released in one frame.
 pub fn type_at_once(harness: &mut Harness<'_, App>, keys: &[(egui::Key, egui::Modifiers)]) {
-    harness.input_mut().events.extend(keys.iter().map(|(code, modifiers)| key(*code, *modifiers)));
+    let events = keys.iter().flat_map(|(key, modifiers)| {
+        let event =
+            |pressed| egui::Event::Key { key: *key, physical_key: None, pressed, repeat: false, modifiers: *modifiers };
+        [event(true), event(false)]
+    });
+    harness.input_mut().events.extend(events);
     harness.step();
 }
 

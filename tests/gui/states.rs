@@ -49,7 +49,7 @@ fn the_first_rows_are_there_while_the_rest_is_read() {
     *board.read_so_far.lock() = Some(0);
     let mut harness = window(&board, &[(Role::Custom, "custom")]);
     wait(&mut harness, "the file to be opened", |app| app.session().custom().is_some_and(|file| file.handle.is_some()));
-    harness.get_by_label("Reading custom");
+    harness.get_by_label("The first rows show here while the rest is read.");
 
     *board.read_so_far.lock() = Some(120);
     wait(&mut harness, "the first rows", |app| app.session().table.rows.len() == 120);

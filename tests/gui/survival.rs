@@ -10,13 +10,13 @@ use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use super::stage::{library, open, options, sample, settle, type_at_once};
+use super::stage::{library, open_any_script, options, sample, settle, type_at_once};
 
 const ROOT: &str = "DIPOLE_TEST_KILLED_WINDOW";
 
 fn window(root: &Path) -> Harness<'static, App> {
     let options = GuiOptions { roles: vec![(Role::Custom, vec![root.join("custom.jsonl")])], ..options(root) };
-    let mut harness = open(options, library(root));
+    let mut harness = open_any_script(options, library(root));
     settle(&mut harness);
     harness.state_mut().send(dipole::gui::Action::GoTo(dipole::gui::Step::Review));
     settle(&mut harness);

@@ -39,6 +39,8 @@ pub struct PointCloud {
 /// The points and their changes.
 pub struct Drawn {
     pub points: Vec<Point>,
+    /// The newest view that marked the rows outside the filter.
+    view: u64,
     /// Counts whole changes.
     pub generation: u64,
     /// Single points changed within this generation.
@@ -76,7 +78,7 @@ impl PointCloud {
             }
         }
         let (starts, items) = grid(&positions, low, high);
-        let drawn = Mutex::new(Drawn { points, generation: 0, dirty: Vec::new() });
+        let drawn = Mutex::new(Drawn { points, view: 0, generation: 0, dirty: Vec::new() });
         Self { drawn, positions, low, high, starts, items }
     }
 
@@ -92,9 +94,13 @@ impl PointCloud {
         self.positions.get(row as usize).copied()
     }
 
-    /// Marks the rows outside the filter.
-    pub fn set_visible(&self, rows: &ViewRows) {
+    /// Marks the rows outside the filter. `view` counts the wishes: an older one that ends later changes nothing.
+    pub fn set_visible(&self, rows: &ViewRows, view: u64) {
         let mut drawn = self.drawn.lock();
+        if view < drawn.view {
+            return;
+        }
+        drawn.view = view;
         let all = rows.len() >= self.len();
         for point in &mut drawn.points {
             point.bits = if all { point.bits & !OUTSIDE } else { point.bits | OUTSIDE };
@@ -177,4 +183,51 @@ fn grid(positions: &[[f32; 2]], low: [f32; 2], high: [f32; 2]) -> (Vec<u32>, Vec
         *place += 1;
     }
     (starts, items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cloud(positions: &[[f32; 2]]) -> PointCloud {
+        let (low, high) = ([-1.0; 2], [1.0; 2]);
+        let (starts, items) = grid(positions, low, high);
+        let points = positions.iter().map(|position| Point { position: *position, unit: 0.0, bits: 1 }).collect();
+        let drawn = Mutex::new(Drawn { points, view: 0, generation: 0, dirty: Vec::new() });
+        PointCloud { drawn, positions: positions.to_vec(), low, high, starts, items }
+    }
+
+    #[test]
+    fn the_nearest_point_agrees_with_looking_at_all() {
+        let mixed = |i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        let positions: Vec<[f32; 2]> = (0..2000).map(|i| [mixed(i), mixed(i + 5000)]).collect();
+        let cloud = cloud(&positions);
+        let mut found = 0;
+        for i in 0..500 {
+            let (at, reach) = ([mixed(i + 9000), mixed(i + 20_000)], [0.02, 0.05]);
+            let distance = |row: u32| {
+                let [x, y] = positions[row as usize];
+                ((x - at[0]) / reach[0]).powi(2) + ((y - at[1]) / reach[1]).powi(2)
+            };
+            let nearest =
+                (0..2000).filter(|row| distance(*row) <= 1.0).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+            assert_eq!(cloud.nearest(at, reach), nearest, "at {at:?}");
+            found += usize::from(nearest.is_some());
+        }
+        assert!((100..500).contains(&found), "{found} of 500 places have a point near");
+    }
+
+    #[test]
+    fn an_older_view_that_ends_later_changes_nothing() {
+        let cloud = cloud(&[[0.0, 0.0], [0.5, 0.5]]);
+        let outside = |cloud: &PointCloud| -> Vec<bool> {
+            cloud.drawn.lock().points.iter().map(|point| point.bits & OUTSIDE != 0).collect()
+        };
+        cloud.set_visible(&ViewRows::List([1].into()), 2);
+        assert_eq!(outside(&cloud), [true, false]);
+        cloud.set_visible(&ViewRows::List([0].into()), 1);
+        assert_eq!(outside(&cloud), [true, false]);
+        cloud.set_visible(&ViewRows::All(2), 3);
+        assert_eq!(outside(&cloud), [false, false]);
+    }
 }

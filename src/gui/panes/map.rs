@@ -14,12 +14,14 @@ use crate::gui::map::{Camera, MapPaint, PointCloud, ViewUniform};
 use crate::gui::session::Session;
 use crate::gui::solved::Solved;
 use crate::gui::text_cache::Text;
-use crate::gui::theme::{Palette, icons, palette};
+use crate::gui::theme::{self, Palette, icons, palette, tokens};
 use crate::gui::words;
 use crate::selection::RankBy;
 
 /// How far from a point the pointer still takes it, in points.
 const REACH: f32 = 9.0;
+/// Height of the strip with legend and buttons.
+const HEAD: f32 = 32.0;
 
 /// The camera and the cloud it was made for.
 #[derive(Default)]
@@ -37,6 +39,10 @@ impl Pane for MapPane {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
         let Some(solved) = cx.app.session().solved.clone() else { return };
+        ui.spacing_mut().item_spacing = vec2(4.0, 0.0);
+        let (head, _) = ui.allocate_exact_size(vec2(ui.available_width(), HEAD), Sense::hover());
+        legend(ui, head);
+        buttons(ui, cx, head);
         let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Map of pull and push"));
         if !cx.app.has_map {
@@ -53,9 +59,7 @@ impl Pane for MapPane {
         grid(ui, cx.app.session(), &solved, camera, rect);
         points(ui, cx, &solved, camera, rect);
         frame_words(ui, rect);
-        legend(ui, rect);
         self.marks(ui, cx, &solved, camera, rect, &response);
-        self.buttons(ui, cx, rect);
     }
 }
 
@@ -133,24 +137,21 @@ impl MapPane {
             .gap(16.0)
             .show(|ui| told(ui, session, solved, row, covered));
     }
+}
 
-    fn buttons(&self, ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect) {
-        let place = Rect::from_min_size(pos2(rect.right() - 72.0, rect.top() + 8.0), vec2(64.0, 28.0));
-        ui.scope_builder(
-            UiBuilder::new().max_rect(place).layout(egui::Layout::left_to_right(egui::Align::Center)),
-            |ui| {
-                ui.spacing_mut().item_spacing.x = 4.0;
-                let whole = hint(ui.ctx(), &Action::ShowWholeMap);
-                if widgets::icon_button(ui, icons::FRAME, &whole).accessible_name("Show the whole map").clicked() {
-                    cx.send(Action::ShowWholeMap);
-                }
-                let hide = hint(ui.ctx(), &Action::ToggleMap);
-                if widgets::icon_button(ui, icons::CLOSE, &hide).accessible_name("Hide this map").clicked() {
-                    cx.send(Action::ToggleMap);
-                }
-            },
-        );
-    }
+fn buttons(ui: &mut Ui, cx: &mut Cx<'_>, head: Rect) {
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
+    let place = head.shrink2(vec2(8.0, 2.0));
+    ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
+        let hide = hint(ui.ctx(), &Action::ToggleMap);
+        if widgets::icon_button(ui, icons::CLOSE, &hide).accessible_name("Hide this map").clicked() {
+            cx.send(Action::ToggleMap);
+        }
+        let whole = hint(ui.ctx(), &Action::ShowWholeMap);
+        if widgets::icon_button(ui, icons::FRAME, &whole).accessible_name("Show the whole map").clicked() {
+            cx.send(Action::ShowWholeMap);
+        }
+    });
 }
 
 /// The row under the pointer in two lines.
@@ -279,33 +280,38 @@ fn frame_words(ui: &Ui, rect: Rect) {
 }
 
 /// What shapes and colours mean.
-fn legend(ui: &Ui, rect: Rect) {
+fn legend(ui: &Ui, head: Rect) {
     let colours = palette(ui.style());
-    let font = FontId::proportional(11.0);
-    let mut at = pos2(rect.left() + 16.0, rect.top() + 18.0);
     let painter = ui.painter();
-    let kept = colours.score_at(0.2);
-    let dropped = colours.score_at(0.9);
-    for (shape, text) in ["kept", "dropped", "by hand"].into_iter().enumerate() {
-        match shape {
-            0 => {
+    painter.rect_filled(head, 0.0, *colours.background);
+    let title = FontId::new(tokens().sizes.small, theme::semibold());
+    let font = FontId::proportional(tokens().sizes.small);
+    let at = pos2(head.left() + 16.0, head.center().y);
+    let title = painter.text(at, Align2::LEFT_CENTER, "Map of forces", title, *colours.muted);
+    let mut at = pos2(title.right() + 28.0, head.center().y);
+    let (kept, dropped) = (colours.score_at(0.15), colours.score_at(0.9));
+    for text in ["kept", "dropped", "by hand", "cut"] {
+        if at.x + 64.0 > head.right() - 72.0 {
+            return;
+        }
+        match text {
+            "kept" => {
                 painter.circle_filled(at, 4.0, kept);
             }
-            1 => {
+            "dropped" => {
                 let points = vec![at + vec2(0.0, -5.0), at + vec2(5.0, 4.0), at + vec2(-5.0, 4.0)];
                 painter.add(Shape::convex_polygon(points, dropped, Stroke::NONE));
             }
-            _ => {
+            "by hand" => {
                 painter.circle_stroke(at, 5.0, Stroke::new(1.5, *colours.by_hand));
             }
+            _ => {
+                let dash = [at + vec2(-6.0, 0.0), at + vec2(6.0, 0.0)];
+                painter.extend(Shape::dashed_line(&dash, Stroke::new(1.5, *colours.accent), 5.0, 2.0));
+            }
         }
-        let label = painter.text(at + vec2(10.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), *colours.muted);
-        at.x = label.right() + 18.0;
-    }
-    if rect.width() > 520.0 {
-        let dash = [at + vec2(-4.0, 0.0), at + vec2(14.0, 0.0)];
-        painter.extend(Shape::dashed_line(&dash, Stroke::new(1.5, *colours.accent), 5.0, 3.0));
-        painter.text(at + vec2(20.0, 0.0), Align2::LEFT_CENTER, "cut", font, *colours.muted);
+        let label = painter.text(at + vec2(12.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), *colours.muted);
+        at.x = label.right() + 20.0;
     }
 }
 

@@ -228,6 +228,7 @@ fn an_unusable_file_says_why_and_is_mended_by_naming_its_fields() {
     window.until_idle();
     assert!(!failed(&window), "{:#?}", window.texts());
     assert_eq!(window.app().session().rows(), 5);
+    window.click("Fields and their roles");
     assert!(window.shows("Carried along untouched: note"));
 }
 

@@ -57,8 +57,10 @@ impl Window {
             threads: 2,
             ..GuiOptions::default()
         };
-        let harness =
-            Harness::builder().with_size(size).build_eframe(move |cc| App::new(cc, options, Arc::new(backend)));
+        let harness = Harness::builder()
+            .with_size(size)
+            .allow_missing_glyphs()
+            .build_eframe(move |cc| App::new(cc, options, Arc::new(backend)));
         Self { harness, home }
     }
 

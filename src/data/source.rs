@@ -161,7 +161,7 @@ pub(super) fn open(path: &Path, file: &Arc<File>, options: &OpenOptions) -> Resu
     let mut head = Vec::new();
     let head_is_all = match (&mut stream).take(sniff::HEAD as u64).read_to_end(&mut head) {
         Ok(read) => read < sniff::HEAD,
-        Err(error) if wrapping.compression == Compression::None => return Err(failed(error)),
+        Err(error) if wrapping.compression == Compression::None && !wrapping.is_parquet => return Err(failed(error)),
         // What could be unpacked is shown; the damage is met again at its place.
         Err(error) => {
             stream = Box::new(Broken(Some(error)));

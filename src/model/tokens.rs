@@ -3,7 +3,8 @@
 //! Constraints: what `tokenizer.json` says of padding and truncation is overridden by the model's own maximum;
 //! of a long text only a prefix is looked at, so a row of many megabytes costs no more than a short one.
 
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
+use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use super::ModelError;
 use super::folder::Folder;
@@ -49,7 +50,6 @@ pub(super) struct TextTokenizer {
     max_tokens: usize,
     vocabulary: usize,
     prompt: String,
-    lower_case: bool,
     path: std::path::PathBuf,
 }
 
@@ -66,10 +66,25 @@ impl TextTokenizer {
         let bad = |error: tokenizers::Error| folder.malformed(TOKENIZER, format!("it is no tokenizer: {error}"));
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(bad)?;
         tokenizer.with_padding(None);
+        // Checked here because `with_truncation` subtracts without asking.
+        let added = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        if added >= max_tokens {
+            return Err(folder.malformed(
+                TOKENIZER,
+                format!(
+                    "it puts {added} special tokens around a text, but the model reads at most {max_tokens} tokens"
+                ),
+            ));
+        }
         let truncation = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(bad)?;
-        let path = folder.path(TOKENIZER);
-        let this = Self { tokenizer, max_tokens, vocabulary, prompt, lower_case, path };
+        if lower_case {
+            // In the tokenizer, so that special tokens within a text are still recognised.
+            let mut steps = vec![NormalizerWrapper::from(Lowercase)];
+            steps.extend(tokenizer.get_normalizer().cloned());
+            tokenizer.with_normalizer(Some(Sequence::new(steps))).map_err(bad)?;
+        }
+        let this = Self { tokenizer, max_tokens, vocabulary, prompt, path: folder.path(TOKENIZER) };
         // An unusable combination shows on the first text: better now than after an hour.
         this.tokens("a")?;
         Ok(this)
@@ -81,10 +96,7 @@ impl TextTokenizer {
         let mut limit = self.max_tokens.saturating_mul(BYTES_A_TOKEN).clamp(4096, MAX_PREFIX);
         loop {
             let (part, cut) = prefix(text, limit);
-            let mut part = format!("{}{part}", self.prompt);
-            if self.lower_case {
-                part = part.to_lowercase();
-            }
+            let part = format!("{}{part}", self.prompt);
             let bad = |reason: String| ModelError::Malformed { path: self.path.clone(), reason };
             let encoding = self.tokenizer.encode_fast(part, true).map_err(|error| bad(format!("it fails: {error}")))?;
             let beyond: usize = encoding.get_overflowing().iter().map(|more| more.len()).sum();

@@ -79,6 +79,50 @@ fn a_file_that_changes_is_noticed() {
     assert!(matches!(dataset.row(9), Err(DataError::Changed { .. })));
 }
 
+/// Does something to the file at the first sign of rows.
+struct Meddler<'a> {
+    path: &'a std::path::Path,
+    change: fn(&std::path::Path),
+    done: AtomicU64,
+}
+
+impl Progress for Meddler<'_> {
+    fn tick(&self, _stage: &str, _done: u64, _total: Option<u64>) {
+        if self.done.fetch_add(1, Ordering::Relaxed) == 1 {
+            (self.change)(self.path);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_never_half_trusted() {
+    let shrink = |path: &std::path::Path| {
+        std::fs::OpenOptions::new().write(true).open(path).expect("opens").set_len(1_000_000).expect("truncates");
+    };
+    let grow = |path: &std::path::Path| {
+        let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("opens");
+        file.write_all(b"{\"text\":\"late\"}\n").expect("writes");
+    };
+    for change in [shrink as fn(&std::path::Path), grow] {
+        let scratch = file("rows.jsonl", many(300_000));
+        let dataset = Dataset::begin(&scratch.path, &OpenOptions::default()).expect("opens");
+        let meddler = Meddler { path: &scratch.path, change, done: AtomicU64::new(0) };
+        assert!(matches!(dataset.index(&meddler), Err(DataError::Changed { .. })));
+        assert!(!dataset.is_complete());
+        assert!(matches!(dataset.row(0), Err(DataError::Changed { .. })));
+    }
+    // A new file under the same name is another file: the old one is read to its end.
+    let scratch = file("rows.jsonl", many(100_000));
+    let dataset = Dataset::begin(&scratch.path, &OpenOptions::default()).expect("opens");
+    let replace = |path: &std::path::Path| {
+        std::fs::remove_file(path).expect("removes");
+        std::fs::write(path, "{\"text\":\"new\"}\n").expect("writes");
+    };
+    let meddler = Meddler { path: &scratch.path, change: replace, done: AtomicU64::new(0) };
+    dataset.index(&meddler).expect("the open file is whole");
+    assert_eq!(dataset.len(), 100_000);
+}
+
 #[test]
 fn a_row_that_is_not_there_is_an_error() {
     let dataset = usable(&file("rows.jsonl", many(3)));

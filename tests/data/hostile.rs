@@ -29,21 +29,35 @@ fn broken_json_is_set_aside_with_its_place() {
     between_good(r#"{"instruction":"a" "output":"b"}"#, InvalidJson, None, "at character 20 a `,` or `}` is missing");
     between_good(r#"{"instruction":"a","output":"b""#, InvalidJson, None, "ends too early");
     between_good(r#"{'instruction':'a','output':'b'}"#, InvalidJson, None, "Python");
+    between_good(r#"{"instruction":"a","output":"b""#.trim_end_matches('"'), InvalidJson, None, "ends too early");
+    between_good(r#"{"instruction":"a","output":"b\"}"#, InvalidJson, None, "ends too early");
+    between_good(r#"{"instruction":"a","output":"b",}"#, InvalidJson, None, "a `,` before the `}`");
+    between_good(r#"{"instruction":"a","output":"b","x":[1,]}"#, InvalidJson, None, "a `,` before the `]`");
+    between_good(r#"{"instruction":"a","output":"b"}{"instruction":"c","output":"d"}"#, InvalidJson, None, "more text");
+    between_good(r#"{"instruction":"a","output":"b"},"#, InvalidJson, None, "more text after the end");
+    between_good(r#"{"instruction":"a\x","output":"b"}"#, InvalidJson, None, "a backslash must be written twice");
+    between_good(r#"{"instruction":"a","output":"b","x":True}"#, InvalidJson, None, "Python");
     between_good(r#"{"instruction":"a","output":"b","x":NaN}"#, InvalidJson, None, "write null");
+    between_good(r#"{"instruction":"a","output":"b","x":Infinity}"#, InvalidJson, None, "write null");
+    between_good(r#"{"instruction":"a","output":"b","x":-Infinity}"#, InvalidJson, None, "write null");
+    between_good(r#"{"instruction":"a\udc00","output":"b"}"#, InvalidJson, None, "half a character");
+    between_good(r#"{"instruction":"a","output":"b","\udc00":1}"#, InvalidJson, None, "half a character");
     between_good("{\"instruction\":\"a\0\",\"output\":\"b\"}", InvalidJson, None, "control character");
     between_good("\0\0\0\0", InvalidJson, None, "not valid JSON");
     between_good(r#"{"instruction":"a\ud800","output":"b"}"#, InvalidJson, None, "half a character");
     between_good(r#"{"instruction":"a","output":"b"} tail"#, InvalidJson, None, "more text after the end");
     between_good(b"{\"instruction\":\"\xff\",\"output\":\"b\"}", InvalidUtf8, None, "byte 17");
     between_good(
-        "{\"instruction\":\"a\",\"output\":\"b\",\"x\":".to_owned() + &"[".repeat(10_000),
+        "{\"instruction\":\"a\",\"output\":\"b\",\"x\":".to_owned() + &"[".repeat(100_000),
         NestedTooDeep,
         None,
         "127",
     );
     let closed =
-        format!("{{\"instruction\":\"a\",\"output\":\"b\",\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        format!("{{\"instruction\":\"a\",\"output\":\"b\",\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     between_good(closed, NestedTooDeep, None, "flatten");
+    let objects = "{\"a\":".repeat(100_000) + "1" + &"}".repeat(100_000);
+    between_good(format!("{{\"instruction\":\"a\",\"output\":{objects}}}"), NestedTooDeep, None, "flatten");
 }
 
 #[test]
@@ -54,6 +68,13 @@ fn wrong_content_is_set_aside_with_its_field() {
     between_good("17", NotAnObject, None, "a number");
     between_good("null", NotAnObject, None, "null");
     between_good(r#"{"instruction":7,"output":"b"}"#, WrongType, Some("instruction"), "put it in quotes");
+    between_good(r#"{"instruction":true,"output":"b"}"#, WrongType, Some("instruction"), "true or false");
+    between_good(
+        r#"{"instruction":"a","output":["b"],"x":[1]}"#.replace("[\"b\"]", "[1]"),
+        WrongType,
+        Some("output[0]"),
+        "a number",
+    );
     between_good(r#"{"instruction":"a","output":{"x":1}}"#, WrongType, Some("output"), "an object");
     between_good(r#"{"instruction":"a"}"#, MissingField, Some("output"), "missing");
     between_good(r#"{"instruction":"a","output":null}"#, MissingField, Some("output"), "null");
@@ -120,6 +141,76 @@ fn what_is_no_data_file_is_named() {
     let missing = folder.path().join("missing.jsonl");
     let error = Dataset::begin(&missing, &OpenOptions::default()).expect_err("missing");
     assert!(matches!(error, DataError::Io { ref path, .. } if *path == missing), "{error}");
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once() {
+    let refused = |path: &std::path::Path| {
+        let error = Dataset::begin(path, &OpenOptions::default()).expect_err("no regular file").to_string();
+        assert!(error.contains("save its content to a file first"), "{error}");
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    };
+    #[cfg(unix)]
+    {
+        refused("/dev/zero".as_ref());
+        refused("/dev/null".as_ref());
+        let folder = tempfile::tempdir().expect("folder");
+        // Nobody writes into this pipe, so opening it would wait for ever.
+        let pipe = folder.path().join("pipe.jsonl");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .expect("makes");
+        refused(&pipe);
+        let link = folder.path().join("link.jsonl");
+        std::os::unix::fs::symlink(&link, &link).expect("links");
+        let error = Dataset::begin(&link, &OpenOptions::default()).expect_err("a circle");
+        assert!(matches!(error, DataError::Io { ref path, .. } if *path == link), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_must_not_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = file("secret.jsonl", GOOD);
+    std::fs::set_permissions(&scratch.path, std::fs::Permissions::from_mode(0)).expect("changes");
+    let result = Dataset::open(&scratch.path, &OpenOptions::default(), &dipole::jobs::Silent);
+    // The administrator may read everything.
+    if std::fs::File::open(&scratch.path).is_ok() {
+        assert_eq!(result.expect("readable").len(), 1);
+    } else {
+        let error = result.expect_err("not readable");
+        assert!(matches!(error, DataError::Io { ref path, .. } if *path == scratch.path), "{error}");
+    }
+}
+
+#[test]
+fn a_table_with_tabs_is_as_strict_as_one_with_commas() {
+    use FindingKind::{FieldCount, InvalidUtf8, Truncated};
+    let content = b"prompt\tcompletion\na\tb\nshort\nc\td\te\n\xff\tx\nnul\0\ty\nok\t\"a \"\"b\"\"\"\n\"open\tz\n";
+    let dataset = usable(&file("rows.tsv", content));
+    assert_eq!(dataset.format().container, Container::Tsv);
+    assert_eq!(
+        aside(&dataset),
+        [
+            (1, FieldCount, None),
+            (2, FieldCount, None),
+            (3, InvalidUtf8, None),
+            (4, InvalidUtf8, None),
+            (6, Truncated, None)
+        ]
+    );
+    assert_eq!(dataset.row(1).expect("row").text(), "ok\na \"b\"");
+}
+
+#[test]
+fn a_list_with_garbage_between_its_items_keeps_the_good_ones() {
+    let scratch = file("rows.json", format!("[{GOOD}, oops, {GOOD} \"x\" {{\"a\": }}, [1,2], {GOOD}, \0, {GOOD}"));
+    let dataset = usable(&scratch);
+    assert_eq!(dataset.len(), 4);
+    let stats = dataset.stats();
+    assert_eq!(stats.quarantined, stats.records - 4);
+    assert!(dataset.quarantine().iter().all(|record| !record.reason.is_empty() && record.field.is_none()));
+    assert!(kinds(&dataset).contains(&FindingKind::Truncated));
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! The lexical encoder against a dense float64 computation without hashing: words and n-grams by their text, an
-//! exact SVD. Vectors are compared up to a rotation, by their inner products.
+//! The lexical encoder against a dense float64 computation: features counted by their text, an exact SVD. Vectors are compared up to a rotation, by their inner products.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,24 +9,36 @@ use super::{assert_unit, bits, corpus, run, settings, texts};
 
 const RANK: usize = 256;
 
-/// Counts of words, word pairs and character 4-grams by name, with the weight of their kind.
-fn features(text: &str) -> BTreeMap<String, (f64, f64)> {
+/// The column of a feature: FNV-1a over its UTF-8 bytes, mixed, top 17 bits; each kind has columns of its own.
+fn column(kind: usize, name: &str) -> usize {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in name.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    for factor in [0xff51_afd7_ed55_8ccd_u64, 0xc4ce_b9fe_1a85_ec53] {
+        hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
+    }
+    kind << 17 | ((hash ^ (hash >> 33)) >> 47) as usize
+}
+
+/// Counts of words, word pairs and character 4-grams by column, with the weight of their kind.
+fn features(text: &str) -> BTreeMap<usize, (f64, f64)> {
     let words: Vec<String> = text
         .split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect();
     let mut counts = BTreeMap::new();
-    let mut add = |name: String, weight: f64| counts.entry(name).or_insert((0.0, weight)).0 += 1.0;
+    let mut add = |column: usize, weight: f64| counts.entry(column).or_insert((0.0, weight)).0 += 1.0;
     for word in &words {
-        add(format!("word {word}"), 1.0);
+        add(column(0, word), 1.0);
         let padded: Vec<char> = format!(" {word} ").chars().collect();
         for gram in padded.windows(4.min(padded.len())) {
-            add(format!("gram {}", gram.iter().collect::<String>()), 0.2);
+            add(column(2, &gram.iter().collect::<String>()), 0.2);
         }
     }
     for pair in words.windows(2) {
-        add(format!("pair {} {}", pair[0], pair[1]), 0.5);
+        add(column(1, &format!("{} {}", pair[0], pair[1])), 0.5);
     }
     counts
 }
@@ -40,20 +51,20 @@ fn norm(row: &[f64]) -> f64 {
 /// mean of the rows that are not zero, unit length.
 fn dense(texts: &[String]) -> Vec<Vec<f64>> {
     let rows: Vec<_> = texts.iter().map(|text| features(text)).collect();
-    let mut frequency: HashMap<&str, f64> = HashMap::new();
-    rows.iter().flat_map(BTreeMap::keys).for_each(|name| *frequency.entry(name).or_default() += 1.0);
-    let mut names: Vec<&str> = frequency.keys().copied().collect();
-    names.sort_unstable();
-    let value = |row: &BTreeMap<String, (f64, f64)>, name: &str| {
-        row.get(name).map_or(0.0, |(count, weight)| {
-            weight * (1.0 + count.ln()) * (((1.0 + texts.len() as f64) / (1.0 + frequency[name])).ln() + 1.0)
+    let mut frequency: HashMap<usize, f64> = HashMap::new();
+    rows.iter().flat_map(BTreeMap::keys).for_each(|&column| *frequency.entry(column).or_default() += 1.0);
+    let mut columns: Vec<usize> = frequency.keys().copied().collect();
+    columns.sort_unstable();
+    let value = |row: &BTreeMap<usize, (f64, f64)>, column: usize| {
+        row.get(&column).map_or(0.0, |(count, weight)| {
+            weight * (1.0 + count.ln()) * (((1.0 + texts.len() as f64) / (1.0 + frequency[&column])).ln() + 1.0)
         })
     };
     let tf_idf: Vec<Vec<f64>> =
-        rows.iter().map(|row| names.iter().map(|name| value(row, name)).collect::<Vec<_>>()).collect();
+        rows.iter().map(|row| columns.iter().map(|&column| value(row, column)).collect::<Vec<_>>()).collect();
     let unit: Vec<Vec<f64>> =
         tf_idf.iter().filter(|row| norm(row) > 0.0).map(|row| row.iter().map(|x| x / norm(row)).collect()).collect();
-    let matrix = Mat::from_fn(unit.len(), names.len(), |i, j| unit[i][j]);
+    let matrix = Mat::from_fn(unit.len(), columns.len(), |i, j| unit[i][j]);
     let svd = matrix.thin_svd().expect("an SVD");
     let rank = RANK.min(unit.len());
     let mut vectors: Vec<Vec<f64>> = tf_idf

@@ -132,7 +132,7 @@ fn score_is_the_weighted_difference_of_pull_and_push_and_orders_the_weights() {
 
 #[test]
 fn planted_rows_rank_above_the_others() {
-    let world = world(45, 400, 60, 40, 16);
+    let world = world(45, 400, 60, 40, 48);
     for lambda in [0.3, 0.5, 0.7, 1.0] {
         let outcome = solve(&world, &settings(lambda, 0.1, 0.7), KernelFormat::Single);
         let items: Vec<(f64, bool)> = outcome.score.iter().copied().zip(world.planted.iter().copied()).collect();

@@ -91,7 +91,7 @@ pub(super) fn count(languages: &[Language]) -> Vec<LanguageCount> {
             *count += 1;
         }
     }
-    let found = counts.iter().zip(0_u8..).filter(|(rows, _)| **rows > 0);
+    let found = counts.iter().zip(0..=u8::MAX).filter(|(rows, _)| **rows > 0);
     let mut list: Vec<_> = found.map(|(rows, code)| LanguageCount { language: Language(code), rows: *rows }).collect();
     list.sort_by_key(|count| (std::cmp::Reverse(count.rows), count.language));
     list

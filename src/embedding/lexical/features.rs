@@ -46,7 +46,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     columns: Vec<u32>,
-    word: Vec<char>,
+    word: Word,
 }
 
 /// The features of one text in order of column, and whether the text was cut.
@@ -59,19 +59,22 @@ pub(super) fn features(text: &str, scratch: &mut Scratch) -> (Vec<Entry>, bool) 
     let mut previous = None;
     let mut rest = text.chars();
     for c in rest.by_ref().take(MAX_CHARS) {
-        if c.is_alphanumeric() || c == '_' {
-            word.extend(c.to_lowercase());
+        if c.is_ascii_alphanumeric() || c == '_' {
+            word.push_ascii(c.to_ascii_lowercase() as u8);
+        } else if c.is_alphanumeric() {
+            c.to_lowercase().for_each(|c| word.push(c));
         } else if !word.is_empty() {
-            previous = Some(add_word(word, previous, columns));
+            previous = Some(word.add_to(columns, previous));
             word.clear();
         }
     }
     if !word.is_empty() {
-        add_word(word, previous, columns);
+        word.add_to(columns, previous);
     }
     columns.sort_unstable();
-    let mut entries: Vec<Entry> = Vec::with_capacity(columns.len());
-    for run in columns.chunk_by(|a, b| a == b) {
+    let runs = || columns.chunk_by(|a, b| a == b);
+    let mut entries: Vec<Entry> = Vec::with_capacity(runs().count());
+    for run in runs() {
         if let Some(&column) = run.first() {
             entries.push(Entry::new(column, run.len().min(MAX_COUNT as usize) as u32));
         }
@@ -79,31 +82,56 @@ pub(super) fn features(text: &str, scratch: &mut Scratch) -> (Vec<Entry>, bool) 
     (entries, rest.next().is_some())
 }
 
-fn add_word(word: &[char], previous: Option<u64>, columns: &mut Vec<u32>) -> u64 {
-    let hash = fnv(FNV_START, word.iter().copied());
-    columns.push(column(0, hash));
-    if let Some(previous) = previous {
-        columns.push(column(1, fnv(previous, std::iter::once(' ').chain(word.iter().copied()))));
+/// A word as UTF-8 between two blanks, so that beginnings and endings count.
+#[derive(Debug, Default)]
+struct Word {
+    /// `␣word`; the closing blank is put by [`Word::add_to`].
+    bytes: Vec<u8>,
+    /// Where each character of `bytes` starts.
+    starts: Vec<usize>,
+}
+
+impl Word {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.starts.clear();
+        self.push_ascii(b' ');
     }
-    // "word" is seen as "␣word␣", so that beginnings and endings count.
-    let padded = word.len() + 2;
-    let at = |i: usize| if i == 0 || i + 1 == padded { ' ' } else { word.get(i - 1).copied().unwrap_or(' ') };
-    for start in 0..=padded.saturating_sub(GRAM) {
-        columns.push(column(2, fnv(FNV_START, (start..(start + GRAM).min(padded)).map(at))));
+
+    fn is_empty(&self) -> bool {
+        self.starts.len() <= 1
     }
-    hash
+
+    fn push_ascii(&mut self, byte: u8) {
+        self.starts.push(self.bytes.len());
+        self.bytes.push(byte);
+    }
+
+    fn push(&mut self, c: char) {
+        self.starts.push(self.bytes.len());
+        self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    /// Adds the word, the pair it makes with the word before, and its n-grams; returns its hash.
+    fn add_to(&mut self, columns: &mut Vec<u32>, previous: Option<u64>) -> u64 {
+        let hash = fnv(FNV_START, self.bytes.get(1..).unwrap_or_default());
+        columns.push(column(0, hash));
+        if let Some(previous) = previous {
+            columns.push(column(1, fnv(previous, &self.bytes)));
+        }
+        self.push_ascii(b' ');
+        let ends = self.starts.get(GRAM..).unwrap_or_default().iter().copied().chain([self.bytes.len()]);
+        for (start, end) in self.starts.iter().zip(ends) {
+            columns.push(column(2, fnv(FNV_START, self.bytes.get(*start..end).unwrap_or_default())));
+        }
+        hash
+    }
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
-fn fnv(mut hash: u64, chars: impl Iterator<Item = char>) -> u64 {
-    let mut buffer = [0u8; 4];
-    for c in chars {
-        for &byte in c.encode_utf8(&mut buffer).as_bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-    hash
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 fn column(kind: u32, hash: u64) -> u32 {
@@ -138,6 +166,38 @@ mod tests {
         assert_eq!(words, [3, 3]);
         assert_eq!(of("the cat"), of("  THE -- cat\n"));
         assert!(of("… ,; ").is_empty());
+    }
+
+    /// The same by strings and maps.
+    fn plain(text: &str) -> Vec<Entry> {
+        let lower: String = text.chars().flat_map(char::to_lowercase).collect();
+        let words: Vec<&str> =
+            lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+        let hash = |text: &str| fnv(FNV_START, text.as_bytes());
+        let mut counts = std::collections::BTreeMap::new();
+        let mut add = |kind, text: &str| *counts.entry(column(kind, hash(text))).or_insert(0) += 1;
+        for word in &words {
+            add(0, word);
+            let padded: Vec<char> = format!(" {word} ").chars().collect();
+            padded.windows(GRAM.min(padded.len())).for_each(|gram| add(2, &gram.iter().collect::<String>()));
+        }
+        words.windows(2).for_each(|pair| add(1, &pair.join(" ")));
+        counts.into_iter().map(|(column, count)| Entry::new(column, count)).collect()
+    }
+
+    #[test]
+    fn features_are_those_of_plain_strings() {
+        for text in [
+            "",
+            "a",
+            "I am",
+            "Straße, ÄRGER über_all 42x",
+            "日本語 テキスト ελληνικά Ω",
+            "x\u{301}y don't_stop",
+            "a a a b",
+        ] {
+            assert_eq!(of(text), plain(text), "{text}");
+        }
     }
 
     #[test]

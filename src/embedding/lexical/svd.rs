@@ -51,6 +51,14 @@ pub(super) fn truncated_svd(
 ) -> Result<Basis, EmbeddingError> {
     let (rows, columns) = (a.by_row.rows(), a.by_column.rows());
     let width = (rank + OVERSAMPLING).min(rows).min(columns);
+    if width == 0 {
+        return Ok(Basis {
+            rank: 0,
+            vectors: Vec::new(),
+            #[cfg(test)]
+            singular: Vec::new(),
+        });
+    }
     let mut left = gaussian(rows * width, seed);
     let mut right = vec![0f32; columns * width];
     let stage = "finding the main directions";

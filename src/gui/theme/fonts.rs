@@ -28,7 +28,7 @@ pub fn definitions() -> FontDefinitions {
     icons.tweak.scale = 1.1;
     fonts.font_data.insert("Phosphor".to_owned(), Arc::new(icons));
     // egui's own faces stay as fallbacks for symbols and emoji.
-    let symbols = ["NotoEmoji-Regular", "emoji-icon-font"];
+    let symbols = ["egui-icons", "NotoEmoji-Regular", "emoji-icon-font"];
     for (family, first) in [
         (FontFamily::Proportional, "Inter"),
         (FontFamily::Monospace, "JetBrains Mono"),

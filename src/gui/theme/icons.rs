@@ -36,3 +36,34 @@ pub const MENU: &str = "\u{e2f0}";
 pub const PURIFY: &str = "\u{e6a2}";
 pub const FRAME: &str = "\u{e1d6}";
 pub const MORE: &str = "\u{e1fe}";
+
+#[cfg(test)]
+mod tests {
+    use skrifa::MetadataProvider as _;
+
+    /// Text faces come first in the chain, so a private character of theirs would hide an icon.
+    #[test]
+    fn every_icon_is_in_phosphor_and_in_no_text_face() {
+        let has = |font: &[u8], character: char| {
+            skrifa::FontRef::new(font).expect("a font").charmap().map(character).is_some_and(|glyph| glyph.to_u32() > 0)
+        };
+        let source = include_str!("icons.rs");
+        let codes: Vec<u32> = source
+            .lines()
+            .filter(|line| line.starts_with("pub const"))
+            .filter_map(|line| line.split_once("\\u{")?.1.split_once('}').map(|(hex, _)| hex.to_owned()))
+            .map(|hex| u32::from_str_radix(&hex, 16).expect("hexadecimal"))
+            .collect();
+        assert!(codes.len() > 20, "only {} icons found", codes.len());
+        for icon in codes.into_iter().filter_map(char::from_u32) {
+            assert!(has(include_bytes!("../../../assets/fonts/Phosphor.ttf"), icon), "{icon:?} is not in Phosphor");
+            for (name, face) in [
+                ("Inter", include_bytes!("../../../assets/fonts/Inter-Regular.ttf").as_slice()),
+                ("Inter SemiBold", include_bytes!("../../../assets/fonts/Inter-SemiBold.ttf")),
+                ("JetBrains Mono", include_bytes!("../../../assets/fonts/JetBrainsMono-Regular.ttf")),
+            ] {
+                assert!(!has(face, icon), "{name} has a character of its own at {icon:?}");
+            }
+        }
+    }
+}

@@ -11,7 +11,6 @@ pub const INFO: &str = "\u{e2ce}";
 pub const UNDO: &str = "\u{e08a}";
 pub const REDO: &str = "\u{e08c}";
 pub const AGAIN: &str = "\u{e036}";
-pub const PLAY: &str = "\u{e3d0}";
 pub const STOP: &str = "\u{e46e}";
 pub const SETTINGS: &str = "\u{e434}";
 pub const SEARCH: &str = "\u{e30c}";
@@ -30,18 +29,13 @@ pub const DOWN: &str = "\u{e136}";
 pub const RIGHT: &str = "\u{e13a}";
 pub const UP: &str = "\u{e13c}";
 pub const FILE: &str = "\u{e23a}";
-pub const DROP_ROW: &str = "\u{e3de}";
 pub const CLEAR: &str = "\u{e21e}";
 pub const SAMPLE: &str = "\u{e79e}";
 pub const MOVE: &str = "\u{e83c}";
 pub const MENU: &str = "\u{e2f0}";
-pub const COMMAND: &str = "\u{e1c4}";
 pub const PURIFY: &str = "\u{e6a2}";
-pub const OFFLINE: &str = "\u{e1b6}";
-pub const PICTURE: &str = "\u{e10e}";
 pub const FRAME: &str = "\u{e1d6}";
 pub const MORE: &str = "\u{e1fe}";
-pub const CLOCK: &str = "\u{e19a}";
 
 #[cfg(test)]
 mod tests {

@@ -23,8 +23,8 @@ pub fn definitions() -> FontDefinitions {
         fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
     }
     let mut icons = FontData::from_static(include_bytes!("../../../assets/fonts/Phosphor.ttf"));
-    // The glyphs sit on the baseline of a 1 em box; text of Inter is optically centred a little higher.
-    icons.tweak.y_offset_factor = 0.1;
+    // The middle of a glyph then lies at the middle of Inter's capitals.
+    icons.tweak.y_offset_factor = -0.06;
     icons.tweak.scale = 1.1;
     fonts.font_data.insert("Phosphor".to_owned(), Arc::new(icons));
     // egui's own faces stay as fallbacks for symbols and emoji.

@@ -57,8 +57,10 @@ impl Window {
             threads: 2,
             ..GuiOptions::default()
         };
-        let harness =
-            Harness::builder().with_size(size).build_eframe(move |cc| App::new(cc, options, Arc::new(backend)));
+        let harness = Harness::builder()
+            .with_size(size)
+            .allow_missing_glyphs()
+            .build_eframe(move |cc| App::new(cc, options, Arc::new(backend)));
         Self { harness, home }
     }
 
@@ -228,6 +230,7 @@ fn an_unusable_file_says_why_and_is_mended_by_naming_its_fields() {
     window.until_idle();
     assert!(!failed(&window), "{:#?}", window.texts());
     assert_eq!(window.app().session().rows(), 5);
+    window.click("Fields and their roles");
     assert!(window.shows("Carried along untouched: note"));
 }
 

@@ -107,7 +107,7 @@ impl Spec {
             epsilon: if distil { 1e-12 } else { read.epsilon()? },
             activation: read.activation(name("hidden_act", "activation"))?,
         };
-        if spec.hidden % spec.heads != 0 {
+        if !spec.hidden.is_multiple_of(spec.heads) {
             let reason = format!("its hidden size {} is no multiple of its {} heads", spec.hidden, spec.heads);
             return Err(folder.malformed(CONFIG, reason));
         }

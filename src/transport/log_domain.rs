@@ -113,3 +113,78 @@ pub(crate) fn sweep(
     }
     Ok(swept)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::jobs::Silent;
+    use crate::transport::kernel::Kernel;
+    use crate::transport::{KernelFormat, Points};
+
+    const ROWS: usize = 90;
+    const COLUMNS: [usize; BLOCKS] = [40, 33];
+
+    fn cloud(random: &mut ChaCha8Rng, rows: usize) -> Vec<f32> {
+        (0..rows * 8).map(|_| random.random_range(-1.0..1.0)).collect()
+    }
+
+    /// Potentials, weights and the rest of one sweep, by the kernel and in the log domain.
+    fn both(columns: &[Vec<f64>; BLOCKS], epsilon: PerBlock) -> [(Vec<PerBlock>, Vec<f64>, Swept); 2] {
+        let mut random = ChaCha8Rng::seed_from_u64(8);
+        let [x, safe, harmful] = [ROWS, COLUMNS[0], COLUMNS[1]].map(|rows| cloud(&mut random, rows));
+        let points = |data, rows| Points::new(data, rows, 8).expect("fits");
+        let references = [("safe", points(&safe, COLUMNS[0])), ("harmful", points(&harmful, COLUMNS[1]))];
+        let clouds = Clouds::new(points(&x, ROWS), &references).expect("sound vectors");
+        let weigh = |i: usize, _: &PerBlock| 1.0 + (i % 3) as f64;
+        [true, false].map(|fast| {
+            let (mut potentials, mut weights) = (vec![[0.0; BLOCKS]; ROWS], vec![0.0; ROWS]);
+            let mut rows = RowArrays { potentials: &mut potentials, weights: &mut weights };
+            let swept = if fast {
+                let mut kernel =
+                    Kernel::build(&clouds, epsilon, KernelFormat::Single, 1 << 30, &Silent).expect("builds");
+                kernel.sweep(columns, &mut rows, &weigh, &Silent)
+            } else {
+                sweep(&clouds, epsilon, columns, &mut rows, &weigh, &Silent)
+            };
+            (potentials, weights, swept.expect("sweeps"))
+        })
+    }
+
+    #[test]
+    fn both_domains_give_the_same_sweep() {
+        let columns = COLUMNS.map(|m| (0..m).map(|j| 0.05 * (j % 5) as f64).collect::<Vec<f64>>());
+        let [fast, slow] = both(&columns, [0.1, 0.07]);
+        assert_eq!(fast.1, slow.1);
+        assert!((fast.2.mass - slow.2.mass).abs() < 1e-9);
+        for (fast, slow) in fast.0.as_flattened().iter().zip(slow.0.as_flattened()) {
+            assert!((fast - slow).abs() < 1e-6);
+        }
+        for b in 0..BLOCKS {
+            assert!((fast.2.marginal[b] - slow.2.marginal[b]).abs() < 1e-4 * (1.0 + slow.2.marginal[b]));
+            for (fast, slow) in fast.2.columns[b].iter().zip(&slow.2.columns[b]) {
+                assert!((fast - slow).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn sums_beyond_single_precision_are_done_in_the_log_domain() {
+        let epsilon = [0.1, 0.07];
+        let even = COLUMNS.map(|m| vec![0.0; m]);
+        let plain = both(&even, epsilon);
+        for jump in [-150.0, 150.0] {
+            // Potentials far from the offsets: f answers with the opposite shift, and nothing is lost.
+            let moved: [Vec<f64>; BLOCKS] = std::array::from_fn(|b| vec![jump * epsilon[b]; COLUMNS[b]]);
+            let [fast, slow] = both(&moved, epsilon);
+            assert_eq!((&fast.0, &fast.2.columns), (&slow.0, &slow.2.columns), "the same code answers");
+            for (moved, plain) in fast.0.iter().zip(&plain[1].0) {
+                for b in 0..BLOCKS {
+                    assert!((moved[b] + jump * epsilon[b] - plain[b]).abs() < 1e-9);
+                }
+            }
+        }
+    }
+}

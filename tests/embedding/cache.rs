@@ -15,7 +15,7 @@ fn key(number: u32) -> [u8; 32] {
 }
 
 fn encoding(number: u32) -> Encoding {
-    Encoding { vector: vec![number as f32, 0.5, -(number as f32)], truncated: number % 3 == 0 }
+    Encoding { vector: vec![number as f32, 0.5, -(number as f32)], truncated: number.is_multiple_of(3) }
 }
 
 fn append(cache: &mut Cache, numbers: std::ops::Range<u32>) {

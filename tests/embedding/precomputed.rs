@@ -93,7 +93,7 @@ fn one_file_a_set_or_all_in_one() {
     let all = files.write("all.npy", npy("<f4", false, "(3, 2)", &f4(&ROWS)));
     let first = files.write("first.npy", npy("<f4", false, "(2, 2)", &f4(&ROWS[..4])));
     let second = files.write("second.npy", npy("<f4", false, "(1, 2)", &f4(&ROWS[4..])));
-    let stacked = embedded(&[all.clone()], &[&two, &one]);
+    let stacked = embedded(std::slice::from_ref(&all), &[&two, &one]);
     let apart = embedded(&[first, second], &[&two, &one]);
     assert_eq!(stacked.sets, apart.sets);
     assert_eq!(stacked.sets[1].data(), [0.0, 0.0], "a zero vector stays zero");
@@ -121,7 +121,7 @@ fn safetensors_is_read_as_one_matrix_or_as_named_ones() {
     ]);
     let file = files.write("all.safetensors", named);
     let (safe, harmful) = (texts(&["s"]), texts(&["h"]));
-    let sets = embedded(&[file.clone()], &[&three(), &safe, &harmful]).sets;
+    let sets = embedded(std::slice::from_ref(&file), &[&three(), &safe, &harmful]).sets;
     assert_eq!(sets[0].data(), UNIT);
     assert_eq!((sets[1].data(), sets[2].data()), ([0.0, 1.0].as_slice(), [1.0, 0.0].as_slice()));
     let message = message(&[file], &[&three(), &three(), &harmful]);

@@ -3,7 +3,7 @@
 //! Constraints: 4 bytes an entry; products are bit-equal for any thread count, because every output row is
 //! summed by one thread in the order of the entries.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::features::{Entry, MAX_COUNT};
@@ -94,24 +94,69 @@ impl Sparse {
 
 /// `out = scale · Σ tf(count) · dense[index]`.
 pub(super) fn sum_row(arch: Arch, tf: &Tf, entries: &[Entry], scale: f32, dense: &[f32], out: &mut [f32]) {
-    let width = out.len();
-    arch.dispatch(
-        #[inline(always)]
-        || {
-            out.fill(0.0);
-            for entry in entries {
-                let start = entry.index() * width;
-                let Some(source) = dense.get(start..start + width) else { continue };
-                let factor = tf.of(entry.count());
-                for (out, &value) in out.iter_mut().zip(source) {
-                    *out += factor * value;
-                }
-            }
-            for out in out.iter_mut() {
-                *out *= scale;
-            }
-        },
-    );
+    arch.dispatch(SumRow { tf, entries, scale, dense, out });
+}
+
+/// A struct and no closure: the call of a closure may stay out of line, and is then compiled without the
+/// instructions that were dispatched to.
+struct SumRow<'a> {
+    tf: &'a Tf,
+    entries: &'a [Entry],
+    scale: f32,
+    dense: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for SumRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let Self { tf, entries, scale, dense, out } = self;
+        let width = out.len();
+        let (wide, rest) = out.as_chunks_mut::<WIDE>();
+        for (k, out) in wide.iter_mut().enumerate() {
+            *out = sum_lanes(tf, entries, scale, dense, width, k * WIDE);
+        }
+        let done = wide.len() * WIDE;
+        let (narrow, rest) = rest.as_chunks_mut::<NARROW>();
+        for (k, out) in narrow.iter_mut().enumerate() {
+            *out = sum_lanes(tf, entries, scale, dense, width, done + k * NARROW);
+        }
+        let done = done + narrow.len() * NARROW;
+        for (k, out) in rest.iter_mut().enumerate() {
+            [*out] = sum_lanes(tf, entries, scale, dense, width, done + k);
+        }
+    }
+}
+
+/// Lanes that are summed at once: few enough to stay in registers, so that many rows of `dense` are on their way
+/// from memory at the same time.
+const WIDE: usize = 128;
+const NARROW: usize = 16;
+
+#[inline(always)]
+fn sum_lanes<const N: usize>(
+    tf: &Tf,
+    entries: &[Entry],
+    scale: f32,
+    dense: &[f32],
+    width: usize,
+    from: usize,
+) -> [f32; N] {
+    let mut sums = [0.0; N];
+    for entry in entries {
+        let start = entry.index() * width + from;
+        let Some(source) = dense.get(start..).and_then(|rest| rest.first_chunk::<N>()) else { continue };
+        let factor = tf.of(entry.count());
+        for k in 0..N {
+            sums[k] += factor * source[k];
+        }
+    }
+    for sum in &mut sums {
+        *sum *= scale;
+    }
+    sums
 }
 
 /// Sublinear term frequency, 1 + ln(count), by table.
@@ -125,5 +170,28 @@ impl Tf {
 
     pub(super) fn of(&self, count: u32) -> f32 {
         self.0.get(count as usize).copied().unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_any_width_equals_a_plain_sum() {
+        let (arch, tf) = (Arch::new(), Tf::new());
+        let entries: Vec<Entry> = [(0, 1), (2, 5), (3, 2)].map(|(index, count)| Entry::new(index, count)).into();
+        for width in [1, 15, 16, 17, 128, 272, 301] {
+            let dense: Vec<f32> = (0..4 * width).map(|k| ((k * 37) % 101) as f32 / 101.0).collect();
+            let mut out = vec![f32::NAN; width];
+            sum_row(arch, &tf, &entries, 0.5, &dense, &mut out);
+            for (k, out) in out.iter().enumerate() {
+                let exact: f64 = entries
+                    .iter()
+                    .map(|e| (1.0 + f64::from(e.count()).ln()) * f64::from(dense[e.index() * width + k]))
+                    .sum();
+                assert!((f64::from(*out) - 0.5 * exact).abs() < 1e-6, "width {width}, column {k}");
+            }
+        }
     }
 }

@@ -88,16 +88,15 @@ impl CommandsPane {
                 });
             self.closed |= response.should_close();
         } else if cx.app.cheat_sheet_open {
-            let again = |input: &egui::InputState| input.key_pressed(Key::F1) || input.key_pressed(Key::Questionmark);
-            // The key that opened the sheet is still down in the first frame.
-            let close = ui.input(again) && !std::mem::replace(&mut self.fresh, false);
-            let response = Modal::new(Id::unique("cheat sheet")).frame(frame(ui, 20)).show(ui.ctx(), |ui| {
+            let (id, tallest) = (Id::unique("cheat sheet"), screen.height() - 136.0);
+            // Without a height of its own an area begins low and scrolls for no reason.
+            let area = Modal::default_area(id).default_size(vec2(960.0, tallest + 100.0));
+            let close = ui.input(|input| input.key_pressed(Key::F1) || input.key_pressed(Key::Questionmark));
+            let response = Modal::new(id).area(area).frame(frame(ui, 20)).show(ui.ctx(), |ui| {
                 ui.set_width((screen.width() - 88.0).min(920.0));
-                self.cheat_sheet(ui, screen.height() - 160.0);
+                self.cheat_sheet(ui, tallest);
             });
             self.closed |= close || response.should_close();
-        } else {
-            self.fresh = true;
         }
     }
 
@@ -155,6 +154,8 @@ impl CommandsPane {
         ScrollArea::vertical().max_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
             let (left, right): (&[Section], &[Section]) =
                 (&[Section::Review], &[Section::Data, Section::Run, Section::Window]);
+            // Room for the scroll bar beside the keys.
+            ui.set_max_width(ui.available_width() - 12.0);
             ui.spacing_mut().item_spacing.x = 32.0;
             ui.columns(2, |columns| {
                 for (ui, sections) in columns.iter_mut().zip([left, right]) {

@@ -43,11 +43,11 @@ fn residual(ui: &mut Ui, trace: &[TracePoint]) {
         trace.iter().map(|point| [point.step as f64, point.residual.max(1e-9).log10()]).collect();
     let lowest = trace.iter().map(|point| point.residual).fold(SETTLED, f64::min).max(1e-9).log10().floor();
     let highest = trace.iter().map(|point| point.residual).fold(SETTLED, f64::max).min(1e9).log10().ceil();
-    let plot = base("residual", trace)
+    let plot = base(ui, "residual", trace)
         .include_y(lowest)
         .include_y(highest.max(lowest + 1.0))
         .y_grid_spacer(|input| {
-            let (low, high) = (input.bounds.0.floor() as i64, input.bounds.1.ceil() as i64);
+            let (low, high) = (input.bounds.0.ceil() as i64, input.bounds.1.floor() as i64);
             let step = ((high - low) / 5).max(1);
             let marks = (low..=high).filter(|place| place % step == 0);
             marks.map(|place| GridMark { value: place as f64, step_size: step as f64 }).collect()
@@ -75,7 +75,7 @@ fn effective_share(ui: &mut Ui, trace: &[TracePoint], share: Option<f64>) {
         "Effective sample size (ESS): how many equally weighted rows would inform a model as much, in per cent of all.",
     );
     let points: PlotPoints<'_> = trace.iter().map(|point| [point.step as f64, point.effective_share]).collect();
-    let plot = base("effective share", trace)
+    let plot = base(ui, "effective share", trace)
         .include_y(0.0)
         .include_y(1.0)
         .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
@@ -93,7 +93,7 @@ fn effective_share(ui: &mut Ui, trace: &[TracePoint], share: Option<f64>) {
     });
 }
 
-fn base<'a>(id: &str, trace: &[TracePoint]) -> Plot<'a> {
+fn base<'a>(ui: &Ui, id: &str, trace: &[TracePoint]) -> Plot<'a> {
     let last = trace.last().map_or(0, |point| point.step);
     Plot::new(id.to_owned())
         .height(HEIGHT)
@@ -105,6 +105,7 @@ fn base<'a>(id: &str, trace: &[TracePoint]) -> Plot<'a> {
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .show_background(false)
+        .grid_color(*palette(ui.style()).border_strong)
         .y_axis_min_width(44.0)
         .x_axis_formatter(|mark, _| format!("{:.0}", mark.value))
 }

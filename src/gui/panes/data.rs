@@ -47,10 +47,14 @@ impl Pane for DataPane {
                 return;
             }
             ui.spacing_mut().item_spacing.x = 12.0;
-            ui.columns(Role::ALL.len(), |columns| {
-                for (role, ui) in Role::ALL.into_iter().zip(columns) {
-                    ui.spacing_mut().item_spacing.x = 8.0;
-                    self.card(ui, cx, role, room - 4.0);
+            let width = (ui.available_width() - 24.0) / 3.0;
+            ui.horizontal_top(|ui| {
+                for role in Role::ALL {
+                    ui.allocate_ui_with_layout(vec2(width, room), Layout::top_down(Align::Min), |ui| {
+                        ui.set_width(width);
+                        ui.spacing_mut().item_spacing.x = 8.0;
+                        self.card(ui, cx, role, room - 4.0);
+                    });
                 }
             });
         });
@@ -104,12 +108,12 @@ impl DataPane {
                     self.views.entry(*id).or_default().ui(ui, cx, *id);
                 }
                 ui.add_space(8.0);
-                match ids.is_empty() {
-                    true => drop_zone(ui, cx, role),
-                    false => {
-                        ui.separator();
-                        add_button(ui, cx, role);
-                    }
+                if ids.is_empty() {
+                    // The zone takes the card; the path field stays below it.
+                    drop_zone(ui, cx, role, height - 190.0);
+                } else {
+                    ui.separator();
+                    add_button(ui, cx, role);
                 }
                 self.path_field(ui, cx, role);
             })
@@ -187,17 +191,23 @@ fn title(ui: &mut Ui, cx: &Cx<'_>, role: Role) {
             }
         });
     });
-    widgets::muted(ui, role.help());
+    // Two lines for all, so that the cards stay level.
+    ui.scope(|ui| {
+        ui.set_min_height(32.0);
+        widgets::muted(ui, role.help());
+    });
 }
 
 /// What belongs into an empty card, and the button that brings it.
-fn drop_zone(ui: &mut Ui, cx: &mut Cx<'_>, role: Role) {
+fn drop_zone(ui: &mut Ui, cx: &mut Cx<'_>, role: Role, height: f32) {
     let colours = palette(ui.style());
     let (_, colour) = look(colours, role);
     let response =
         Frame::new().fill(*colours.sunken).corner_radius(8).inner_margin(Margin::symmetric(12, 20)).show(ui, |ui| {
             ui.set_min_width(ui.available_width());
             ui.vertical_centered(|ui| {
+                ui.set_min_height((height - 40.0).max(0.0));
+                ui.add_space(((height - 168.0) / 2.0).max(0.0));
                 ui.label(RichText::new(icons::ADD_FILE).size(28.0).color(colour));
                 let many = if role == Role::Custom { "Drop a file here" } else { "Drop files here" };
                 ui.label(RichText::new(many).family(theme::semibold()));

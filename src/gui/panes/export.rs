@@ -104,8 +104,8 @@ fn form(ui: &mut Ui, cx: &mut Cx<'_>) {
     if folder.trim().is_empty()
         && let Some(path) = app.session().custom().and_then(|file| beside(&file.path))
     {
-        let link = ui.link(format!("Use {path}"));
-        if link.on_hover_text("Beside the custom file.").accessible_name("Export beside the custom file").clicked() {
+        let link = ui.link("Use a new folder beside the custom file");
+        if link.on_hover_text(&path).accessible_name("Export beside the custom file").clicked() {
             cx.send(Action::SetExportFolder(path));
         }
     } else {

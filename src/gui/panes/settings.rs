@@ -97,23 +97,23 @@ impl SettingsPane {
 
     fn learning(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
         let run = cx.app.state().run.clone();
-        label(ui, "Method", "How the weights are found.");
+        let method = label(ui, "Method", "How the weights are found.");
         let mut solver = run.solver.solver;
         let solvers = [
             (SolverKind::Scaling, "Learn until settled (default)"),
             (SolverKind::Adam, "Gradient steps (as in the paper)"),
             (SolverKind::OneShot, "One shot (fast preview)"),
         ];
-        combo(ui, "Method", &mut solver, &solvers);
+        combo(ui, method, "Method", &mut solver, &solvers);
         if solver != run.solver.solver {
             change(cx, |run| run.solver.solver = solver);
         }
-        label(ui, "Balance of pull and push (λ)", LAMBDA);
+        let balance = label(ui, "Balance of pull and push (λ)", LAMBDA);
         let mut lambda = run.solver.lambda;
         ui.horizontal(|ui| {
             ui.spacing_mut().slider_width = (ui.available_width() - 64.0).max(80.0);
             let slider = Slider::new(&mut lambda, 0.0..=1.0).step_by(0.01).fixed_decimals(2);
-            let response = ui.add(slider);
+            let response = ui.add(slider).labelled_by(balance);
             response.on_hover_text("0 only pulls towards the safe rows, 1 only pushes from the harmful ones.");
         });
         if (lambda - run.solver.lambda).abs() > 1e-9 {
@@ -136,7 +136,7 @@ impl SettingsPane {
         }
         match run.solver.regularisation {
             Regularisation::EffectiveShare(share) => {
-                self.drafts.field(ui, cx, "Effective share", ESS, share.to_string(), |run, text| {
+                self.drafts.field(ui, cx, "Share of rows", ESS, share.to_string(), |run, text| {
                     run.solver.regularisation = Regularisation::EffectiveShare(share_of(text)?);
                     Ok(())
                 });
@@ -173,7 +173,8 @@ impl SettingsPane {
         if let Some(by) = segments(ui, run.selection.rank_by, &choices) {
             change(cx, |run| run.selection.rank_by = by);
         }
-        label(ui, "Weights in the export", "How much each kept row counts in training. Their mean is always 1.");
+        let name =
+            label(ui, "Weights in the export", "How much each kept row counts in training. Their mean is always 1.");
         let temperature = match run.selection.weights {
             WeightMode::Tempered { temperature } => temperature,
             _ => 2.0,
@@ -185,7 +186,7 @@ impl SettingsPane {
             (WeightMode::Uniform, "All equal"),
         ];
         let mut mode = run.selection.weights;
-        combo(ui, "Weights in the export", &mut mode, &modes);
+        combo(ui, name, "Weights in the export", &mut mode, &modes);
         if mode != run.selection.weights {
             change(cx, |run| run.selection.weights = mode);
         }
@@ -233,21 +234,21 @@ fn header(ui: &mut Ui, cx: &mut Cx<'_>) {
 
 fn views(ui: &mut Ui, cx: &mut Cx<'_>) {
     let run = &cx.app.state().run;
-    label(ui, "Part of a row", "Which text of a row is compared.");
+    let name = label(ui, "Part of a row", "Which text of a row is compared.");
     let mut views = run.views;
     let choices = [
-        (None, "What measured best for the encoder (default)"),
+        (None, "What measured best (default)"),
         (Some(Views::Row), "The whole row"),
         (Some(Views::RowAndResponse), "The whole row and the answer"),
     ];
-    combo(ui, "Part of a row", &mut views, &choices);
+    combo(ui, name, "Part of a row", &mut views, &choices);
     if views != run.views {
         change(cx, |run| run.views = views);
     }
 }
 
 /// A list of choices over the whole width.
-fn combo<T: PartialEq + Copy>(ui: &mut Ui, name: &str, value: &mut T, choices: &[(T, &str)]) {
+fn combo<T: PartialEq + Copy>(ui: &mut Ui, label: Id, name: &str, value: &mut T, choices: &[(T, &str)]) {
     let now = choices.iter().find(|(choice, _)| choice == value).map_or("", |(_, text)| *text);
     ComboBox::from_id_salt(name)
         .width(ui.available_width())
@@ -259,7 +260,7 @@ fn combo<T: PartialEq + Copy>(ui: &mut Ui, name: &str, value: &mut T, choices: &
             }
         })
         .response
-        .accessible_name(name);
+        .labelled_by(label);
 }
 
 fn keep_text(run: &RunSettings) -> String {

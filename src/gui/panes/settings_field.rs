@@ -38,7 +38,7 @@ impl Drafts {
         value: String,
         set: impl FnOnce(&mut RunSettings, &str) -> Result<(), String>,
     ) {
-        label(ui, name, help);
+        let name_label = label(ui, name, help);
         let draft = self.0.get(name);
         let mut text = draft.map_or(value, |draft| draft.text.clone());
         let colours = palette(ui.style());
@@ -46,7 +46,7 @@ impl Drafts {
         if draft.is_some_and(|draft| draft.error.is_some()) {
             field = field.text_color(*colours.error);
         }
-        let response = ui.add(field).accessible_name(name);
+        let response = ui.add(field).labelled_by(name_label);
         if response.changed() {
             let error = apply(cx, &text, set).err();
             self.0.insert(name, Draft { text, error });
@@ -91,13 +91,17 @@ pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 }
 
 /// A field's name; its sentence is behind the mark.
-pub fn label(ui: &mut Ui, name: &str, help: &str) {
+///
+/// Gives the label's id, which names the control that it stands over.
+pub fn label(ui: &mut Ui, name: &str, help: &str) -> egui::Id {
     let colours = palette(ui.style());
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        ui.label(name).on_hover_text(help);
+        let id = ui.label(name).on_hover_text(help).id;
         ui.label(RichText::new(icons::INFO).color(*colours.muted)).on_hover_text(help);
-    });
+        id
+    })
+    .inner
 }
 
 /// What is wrong with a field, below it.

@@ -23,12 +23,12 @@ pub fn definitions() -> FontDefinitions {
         fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
     }
     let mut icons = FontData::from_static(include_bytes!("../../../assets/fonts/Phosphor.ttf"));
-    // The middle of a glyph then lies at the middle of Inter's capitals.
-    icons.tweak.y_offset_factor = -0.06;
+    // The glyphs fill a 1 em box; this centres them on the x-height of Inter.
+    icons.tweak.y_offset_factor = 0.0;
     icons.tweak.scale = 1.1;
     fonts.font_data.insert("Phosphor".to_owned(), Arc::new(icons));
     // egui's own faces stay as fallbacks for symbols and emoji.
-    let symbols = ["NotoEmoji-Regular", "emoji-icon-font"];
+    let symbols = ["egui-icons", "NotoEmoji-Regular", "emoji-icon-font"];
     for (family, first) in [
         (FontFamily::Proportional, "Inter"),
         (FontFamily::Monospace, "JetBrains Mono"),

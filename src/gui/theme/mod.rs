@@ -7,5 +7,5 @@ pub mod icons;
 mod palette;
 mod style;
 
-pub use palette::{Colour, Palette, Tokens, palette, tokens};
+pub use palette::{Palette, palette, tokens};
 pub use style::{apply, heading_font, mono_font, semibold, small_font, title_font};

@@ -50,7 +50,7 @@ fn style(palette: &Palette, dark: bool) -> Style {
     };
 
     let spacing = &mut style.spacing;
-    spacing.item_spacing = vec2(8.0, 8.0);
+    spacing.item_spacing = egui::Vec2::splat(2.0 * tokens().space);
     spacing.button_padding = vec2(12.0, 5.0);
     spacing.interact_size = vec2(32.0, 28.0);
     spacing.menu_margin = Margin::same(8);

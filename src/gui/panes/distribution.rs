@@ -107,7 +107,8 @@ impl DistributionPane {
         let colours = palette(ui.style());
         let size = ui.available_size().max(vec2(64.0, 24.0));
         let (whole, hover) = ui.allocate_exact_size(size, Sense::hover());
-        let plot = Rect::from_min_max(whole.min + vec2(0.0, 4.0), whole.max - vec2(0.0, 18.0));
+        // Below the plot lies the lane of the marks.
+        let plot = Rect::from_min_max(whole.min + vec2(4.0, 4.0), whole.max - vec2(4.0, 14.0));
         let kept = cx.app.session().counts.machine_keep;
         let cut = solved.ranking.histogram.unit(solved.ranking.cut_key(kept));
         let x = plot.left() + plot.width() * cut;
@@ -121,7 +122,7 @@ impl DistributionPane {
             ui.painter().vline(at, plot.y_range(), Stroke::new(1.0, *colours.text));
             triangle(ui, pos2(at, plot.bottom() + 2.0), -5.0, *colours.text);
         }
-        axis(ui, solved.ranking.by, whole);
+        axis(ui, solved.ranking.by, plot);
 
         let handle = self.handle(ui, plot, x, kept, solved.ranking.len());
         self.drag(ui, cx, solved, &handle, plot);
@@ -273,16 +274,16 @@ fn triangle(ui: &Ui, tip: Pos2, height: f32, colour: egui::Color32) {
     ui.painter().add(egui::Shape::convex_polygon(points, colour, Stroke::NONE));
 }
 
-fn axis(ui: &Ui, by: RankBy, whole: Rect) {
+/// What the ends mean, above the rare rows there.
+fn axis(ui: &Ui, by: RankBy, plot: Rect) {
     let colours = palette(ui.style());
     let (low, high) = match by {
         RankBy::Score => ("less suspicious", "more suspicious"),
         RankBy::Weight => ("counts more", "counts less"),
     };
-    let line = Rect::from_min_max(pos2(whole.left(), whole.bottom() - 14.0), whole.max);
     let font = FontId::proportional(11.0);
-    for (align, text) in [(Align2::LEFT_BOTTOM, low), (Align2::RIGHT_BOTTOM, high)] {
-        widgets::paint_text(ui, line, align, text, font.clone(), *colours.muted, false);
+    for (align, text) in [(Align2::LEFT_TOP, low), (Align2::RIGHT_TOP, high)] {
+        widgets::paint_text(ui, plot, align, text, font.clone(), *colours.muted, false);
     }
 }
 

@@ -57,6 +57,10 @@ impl Pane for EvidencePane {
         // The text is scrolled to its top when another row is selected.
         ScrollArea::vertical().id_salt(("evidence", row)).auto_shrink(false).show(ui, |ui| {
             ui.set_width(ui.available_width());
+            if cx.app.session().table.selected.len() > 1 {
+                let number = words::count(row_widgets::number(cx.app.session(), row));
+                widgets::caption(ui, &format!("Row {number}, the one under the cursor"));
+            }
             match cx.app.session().solved.clone() {
                 Some(solved) => figures(ui, cx.app.session(), &solved, row),
                 None => {
@@ -193,7 +197,9 @@ fn forces(ui: &mut Ui, solved: &Solved, figures: RowFigures) {
         ("Push", figures.push, -figures.push as f32 / scale(1), *colours.push, row_widgets::push_meaning(figures.push)),
     ] {
         let line = ui.horizontal(|ui| {
-            ui.add_sized([40.0, 16.0], egui::Label::new(RichText::new(name).color(colour)).halign(Align::LEFT));
+            let (label, _) = ui.allocate_exact_size(vec2(40.0, 16.0), Sense::hover());
+            let font = FontId::proportional(tokens().sizes.body);
+            widgets::paint_text(ui, label, egui::Align2::LEFT_CENTER, name, font, colour, false);
             let width = (ui.available_width() - 64.0).max(40.0);
             widgets::force_bar(ui, unit, colour, vec2(width, 16.0));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(words::signed(value)));
@@ -218,18 +224,9 @@ fn near_cut(session: &Session, solved: &Solved, figures: RowFigures) -> Option<S
     let dropped = (solved.ranking.len() - session.counts.machine_keep.min(solved.ranking.len())) as i64;
     let away = i64::from(figures.rank) - dropped;
     Some(match away {
-        1.. => format!("The machine keeps it; it would drop it with {} kept.", fewer(away as u64)),
-        _ => format!("The machine drops it; it would keep it with {} kept.", more(1 - away)),
+        1.. => format!("The machine keeps it. It would drop it with {} fewer kept.", words::count(away as u64)),
+        _ => format!("The machine drops it. It would keep it with {} more kept.", words::count((1 - away) as u64)),
     })
-}
-
-fn fewer(rows: u64) -> String {
-    if rows == 1 { "1 row less".to_owned() } else { format!("{} rows less", words::count(rows)) }
-}
-
-fn more(rows: i64) -> String {
-    let rows = rows.unsigned_abs();
-    if rows == 1 { "1 row more".to_owned() } else { format!("{} rows more", words::count(rows)) }
 }
 
 fn capital(text: &str) -> String {
@@ -387,11 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_to_the_cut_are_worded_for_one_and_many() {
-        assert_eq!(
-            [fewer(1), fewer(1200), more(1), more(3)],
-            ["1 row less", "1,200 rows less", "1 row more", "3 rows more"]
-        );
-        assert_eq!(capital("the most"), "The most");
+    fn a_sentence_begins_with_a_capital() {
+        assert_eq!([capital("the most"), capital("")], ["The most", ""]);
     }
 }

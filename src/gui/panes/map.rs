@@ -272,7 +272,7 @@ fn frame_words(ui: &Ui, rect: Rect) {
     let font = FontId::proportional(11.0);
     let inner = rect.shrink2(vec2(12.0, 10.0));
     for (align, at, text) in [
-        (Align2::CENTER_TOP, inner.center_top(), "close to harmful"),
+        (Align2::CENTER_TOP, inner.center_top(), "\u{2191} close to harmful"),
         (Align2::RIGHT_BOTTOM, inner.right_bottom(), "far from safe \u{2192}"),
     ] {
         ui.painter().text(at, align, text, font.clone(), *colours.muted);

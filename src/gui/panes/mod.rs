@@ -130,7 +130,7 @@ impl Panes {
             .show(ui, |ui| self.evidence.ui(ui, cx));
         sizes.1 = evidence.response.rect.width();
         let room = ui.available_height();
-        if cx.app.state.show_map && room > 300.0 && cx.app.session().solved.is_some() {
+        if cx.app.state.show_map && room > 400.0 && cx.app.session().solved.is_some() {
             let tallest = room - 180.0;
             let map = Panel::top("map")
                 .default_size(sizes.0.min(tallest))

@@ -160,7 +160,7 @@ impl ReviewPane {
             self.draft.clone_from(&filter.text);
             self.sent.clone_from(&filter.text);
         }
-        let width = (ui.available_width() - 120.0).clamp(140.0, 320.0);
+        let width = (ui.available_width() - 180.0).clamp(120.0, 320.0);
         let id = Id::unique("search of row texts");
         let response = ui.add(
             TextEdit::singleline(&mut self.draft)
@@ -168,6 +168,7 @@ impl ReviewPane {
                 .hint_text("Find text")
                 .prefix(icons::SEARCH)
                 .desired_width(width)
+                .vertical_align(egui::Align::Center)
                 .margin(egui::Margin::symmetric(8, 4)),
         );
         let response = response.accessible_name("Find text");

@@ -68,7 +68,8 @@ pub fn speaker_name(speaker: Speaker) -> &'static str {
 
 /// A row's line: an arrow leads to an answer, a small word names any other change of speaker.
 pub fn line_job(line: &Line, font: FontId, ink: Color32, mark: Color32, strike: bool) -> LayoutJob {
-    let stroke = if strike { Stroke::new(1.0, ink) } else { Stroke::NONE };
+    // The line is fainter than the letters: the text stays readable.
+    let stroke = if strike { Stroke::new(1.0, ink.gamma_multiply(0.6)) } else { Stroke::NONE };
     let text = TextFormat { font_id: font.clone(), color: ink, strikethrough: stroke, ..TextFormat::default() };
     let marks = TextFormat { font_id: FontId::proportional(tokens().sizes.small), color: mark, ..text.clone() };
     let marks = TextFormat { strikethrough: Stroke::NONE, ..marks };

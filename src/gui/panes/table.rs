@@ -60,20 +60,20 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
 /// The columns that have room, with their widths.
 fn columns(width: f32, solved: bool, rows: usize) -> Vec<(Column, f32)> {
     let digits = rows.max(1).ilog10() + 1;
-    let number = 40.0 + 8.0 * digits as f32;
+    let number = (18.0 + 7.5 * (digits + (digits - 1) / 3) as f32).max(48.0);
     let mut fixed = vec![(Column::Row, number)];
     if solved {
-        fixed.push((Column::Score, 84.0));
+        fixed.push((Column::Score, 78.0));
         if width > 520.0 {
-            fixed.push((Column::Weight, 72.0));
+            fixed.push((Column::Weight, 62.0));
         }
         if width > 760.0 {
-            fixed.extend([(Column::Pull, 72.0), (Column::Push, 72.0)]);
+            fixed.extend([(Column::Pull, 66.0), (Column::Push, 66.0)]);
         }
     }
-    fixed.push((Column::Decision, 108.0));
+    fixed.push((Column::Decision, 100.0));
     // The scroll bar lies over the last points.
-    let text = (width - 12.0 - fixed.iter().map(|(_, width)| width).sum::<f32>()).max(96.0);
+    let text = (width - 12.0 - fixed.iter().map(|(_, width)| width).sum::<f32>()).max(56.0);
     fixed.insert(1, (Column::Text, text));
     fixed
 }
@@ -140,7 +140,9 @@ impl TableDelegate for View<'_, '_> {
         let Some(row) = session.table.rows.get(place as usize) else { return };
         let rect = ui.max_rect();
         let response = ui.interact(rect, self.id.with(("row", place)), Sense::click());
-        let hovered = ui.rect_contains_pointer(rect);
+        // The pointer on the line between two rows is on the lower one.
+        let hovered = ui.rect_contains_pointer(rect)
+            && ui.ctx().pointer_hover_pos().is_some_and(|pointer| pointer.y < rect.bottom());
         let selected = session.table.selected.contains(&row);
         let is_cursor = session.table.cursor == Some(row);
         let number = row_widgets::number(session, row);
@@ -363,7 +365,8 @@ mod tests {
 
     #[test]
     fn columns_fill_the_width_and_leave_room_for_the_text() {
-        for width in [320.0, 520.5, 760.5, 1200.0] {
+        // The narrowest is that of the smallest window.
+        for width in [340.0, 520.5, 760.5, 1200.0] {
             let columns = columns(width, true, 1_000_000);
             let sum: f32 = columns.iter().map(|(_, width)| width).sum();
             assert!(sum <= width, "{width}: {sum}");

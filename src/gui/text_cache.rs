@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::backend::Handle;
 use super::roles::first_line;
-use crate::data::{Row, Speaker};
+use crate::data::{Row, Speaker, Turn};
 
 const LINES: usize = 8192;
 const ROWS: usize = 32;
@@ -32,11 +32,14 @@ pub enum Text<T> {
 pub struct Line(pub Vec<(Speaker, String)>);
 
 impl Line {
-    /// At most `limit` characters of the row; a turn that was cut ends in `…`.
+    /// At most `limit` characters of the row; a turn that was cut ends in `…`. A system prompt is often the same in
+    /// every row, so it is left out where somebody says more.
     fn of(row: &Row, limit: usize) -> Self {
         let mut left = limit;
         let mut parts = Vec::new();
-        for turn in &row.turns {
+        let speaks = |turn: &&Turn| turn.speaker != Speaker::System && !turn.text.trim().is_empty();
+        let all_system = !row.turns.iter().any(|turn| speaks(&turn));
+        for turn in row.turns.iter().filter(|turn| all_system || speaks(turn)) {
             if left == 0 {
                 break;
             }
@@ -225,7 +228,6 @@ fn cut(mut row: Row) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Speaker, Turn};
 
     #[test]
     fn long_rows_are_cut_at_a_character() {
@@ -250,7 +252,7 @@ mod tests {
             number: 0,
             line: 1,
             turns: vec![
-                turn(Speaker::System, "  "),
+                turn(Speaker::System, "be kind"),
                 turn(Speaker::User, "two\nlines"),
                 turn(Speaker::Assistant, "an answer"),
                 turn(Speaker::User, "more"),
@@ -260,6 +262,8 @@ mod tests {
         let all = Line::of(&row, 400);
         assert_eq!(all.text(), "two lines an answer more");
         assert_eq!(all.0[1].0, Speaker::Assistant);
+        let alone = Row { turns: row.turns[..1].to_vec(), ..row.clone() };
+        assert_eq!(Line::of(&alone, 400).0, [(Speaker::System, "be kind".to_owned())]);
         assert_eq!(
             Line::of(&row, 11).0,
             [(Speaker::User, "two lines".to_owned()), (Speaker::Assistant, "an…".to_owned())]

@@ -122,13 +122,16 @@ impl Panes {
                 .frame(panel.inner_margin(Margin::symmetric(16, 8)))
                 .show(ui, |ui| self.distribution.ui(ui, cx));
         }
-        let widest = (whole.x * 0.45).max(260.0);
-        let evidence = Panel::right("evidence")
-            .default_size(sizes.1.min(widest))
-            .size_range(240.0..=widest)
-            .frame(panel.inner_margin(Margin::same(16)))
-            .show(ui, |ui| self.evidence.ui(ui, cx));
-        sizes.1 = evidence.response.rect.width();
+        // Where there is no row, the table's pane alone says what to do next.
+        if cx.app.session().rows() > 0 {
+            let widest = (whole.x * 0.45).max(260.0);
+            let evidence = Panel::right("evidence")
+                .default_size(sizes.1.min(widest))
+                .size_range(240.0..=widest)
+                .frame(panel.inner_margin(Margin::same(16)))
+                .show(ui, |ui| self.evidence.ui(ui, cx));
+            sizes.1 = evidence.response.rect.width();
+        }
         let room = ui.available_height();
         if cx.app.state.show_map && room > 400.0 && cx.app.session().solved.is_some() {
             let tallest = room - 180.0;

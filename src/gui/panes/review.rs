@@ -168,7 +168,7 @@ impl ReviewPane {
                 .hint_text("Find text")
                 .prefix(icons::SEARCH)
                 .desired_width(width)
-                .vertical_align(egui::Align::Center)
+                .align(egui::Align2::LEFT_CENTER)
                 .margin(egui::Margin::symmetric(8, 4)),
         );
         let response = response.accessible_name("Find text");

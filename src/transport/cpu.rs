@@ -5,6 +5,7 @@
 
 use super::cost::Clouds;
 use super::kernel::{self, BLOCKS, Kernel, PerBlock};
+use super::one_shot::Ranking;
 use super::pass::KernelFormat;
 use super::push_pull::{Alignment, Learned, Wrapped};
 use super::{
@@ -87,18 +88,25 @@ impl CpuEngine {
         let label = kernel.label();
         let columns = [problem.safe.rows, problem.harmful.rows];
         let mut alignment = Alignment::new(&mut kernel, settings, observer, problem.custom.rows, columns);
+        let ranking = match settings.solver {
+            SolverKind::OneShot => None,
+            SolverKind::Scaling | SolverKind::Adam => Some(one_shot::rank(&mut alignment)?),
+        };
         let learned = match settings.solver {
             SolverKind::Scaling => push_pull::scaling(&mut alignment)?,
             SolverKind::Adam => adam::adam(&mut alignment)?,
             SolverKind::OneShot => one_shot::one_shot(&mut alignment)?,
         };
-        Ok(outcome(&alignment, learned, medians, label, self.name()))
+        let ranking = ranking
+            .unwrap_or_else(|| Ranking { scores: alignment.scores.clone(), potentials: alignment.potentials.clone() });
+        Ok(outcome(&alignment, learned, &ranking, medians, label, self.name()))
     }
 }
 
 fn outcome(
     alignment: &Alignment<'_, '_>,
     learned: Learned,
+    ranking: &Ranking,
     medians: PerBlock,
     kernel: String,
     engine: String,
@@ -136,9 +144,9 @@ fn outcome(
     let warnings = warnings(alignment, gibbs.tau, gibbs.tied, share, stop);
     warnings.iter().for_each(|warning| alignment.observer.warn(warning));
     Outcome {
-        score: centred(alignment.scores.clone()),
-        pull: centred(alignment.potentials.iter().map(|f| f[0]).collect()),
-        push: centred(alignment.potentials.iter().map(|f| f[1]).collect()),
+        score: centred(ranking.scores.clone()),
+        pull: centred(ranking.potentials.iter().map(|f| f[0]).collect()),
+        push: centred(ranking.potentials.iter().map(|f| f[1]).collect()),
         safe: side(0),
         harmful: side(1),
         tau: gibbs.tau,

@@ -59,11 +59,12 @@ pub struct SideOutcome {
 pub struct Outcome {
     /// w, on the simplex (sums to 1).
     pub weights: Vec<f64>,
-    /// G_i = (1-λ) f^Q_i - λ f^M_i, centred by its mean; higher is more suspicious.
+    /// G_i = (1-λ) f^Q_i - λ f^M_i at uniform weights after ten iterations, centred by its mean; higher is more
+    /// suspicious. Before the weights feed back it ranks better than at their fixed point.
     pub score: Vec<f64>,
-    /// f^Q_i - mean: how far from the safe reference, more positive is farther.
+    /// f^Q_i - mean of that ranking: how far from the safe reference, more positive is farther.
     pub pull: Vec<f64>,
-    /// f^M_i - mean: how far from the harmful reference, more negative is nearer.
+    /// f^M_i - mean of that ranking: how far from the harmful reference, more negative is nearer.
     pub push: Vec<f64>,
     pub safe: SideOutcome,
     pub harmful: SideOutcome,

@@ -78,6 +78,18 @@ impl<'s, 'k> Alignment<'s, 'k> {
         }
     }
 
+    /// Back to g = 0, as after [`Alignment::new`].
+    pub(crate) fn restart(&mut self) {
+        for columns in self.columns.iter_mut().chain(&mut self.used) {
+            columns.fill(0.0);
+        }
+        self.potentials.fill([0.0; BLOCKS]);
+        self.marginal = [0.0; BLOCKS];
+        self.contraction = [None; BLOCKS];
+        self.scores.fill(0.0);
+        self.sweeps = 0;
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.scores.len()
     }

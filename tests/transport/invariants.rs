@@ -119,13 +119,31 @@ fn score_is_the_weighted_difference_of_pull_and_push_and_orders_the_weights() {
             }
             let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
             assert!(mean(&outcome.score).abs() < 1e-12 && mean(&outcome.pull).abs() < 1e-12);
-            // Higher scores have lower weights, up to the residual.
+            // Higher G of the solver's own potentials has a lower weight, up to the residual.
+            let own: Vec<f64> = (outcome.safe.row_potential.iter().zip(&outcome.harmful.row_potential))
+                .map(|(safe, harmful)| (1.0 - lambda) * safe - lambda * harmful)
+                .collect();
             let mut order: Vec<usize> = (0..300).collect();
-            order.sort_by(|a, b| outcome.score[*a].total_cmp(&outcome.score[*b]));
+            order.sort_by(|a, b| own[*a].total_cmp(&own[*b]));
             for pair in order.windows(2) {
                 let (low, high) = (outcome.weights[pair[0]], outcome.weights[pair[1]]);
                 assert!(high <= low * (1.0 + 1e-2), "lambda {lambda} {solver:?}: {low:e} before {high:e}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_solver_ranks_by_the_scores_at_uniform_weights() {
+    let world = world(46, 300, 60, 40, 16);
+    for epsilon in [0.02, 0.1] {
+        let of = |solver| solve(&world, &Settings { solver, ..settings(0.6, epsilon, 0.7) }, KernelFormat::Single);
+        let preview = of(SolverKind::OneShot);
+        for solver in [SolverKind::Scaling, SolverKind::Adam] {
+            let outcome = of(solver);
+            assert_eq!(outcome.score, preview.score, "{solver:?} at {epsilon}");
+            assert_eq!((&outcome.pull, &outcome.push), (&preview.pull, &preview.push), "{solver:?} at {epsilon}");
+            assert!(outcome.weights != preview.weights, "{solver:?} at {epsilon}: the weights are the solver's own");
         }
     }
 }

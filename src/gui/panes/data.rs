@@ -110,7 +110,7 @@ impl DataPane {
                 ui.add_space(8.0);
                 if ids.is_empty() {
                     // The zone takes the card; the path field stays below it.
-                    drop_zone(ui, cx, role, height - 148.0);
+                    drop_zone(ui, cx, role, height - 156.0);
                 } else {
                     ui.separator();
                     add_button(ui, cx, role);

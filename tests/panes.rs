@@ -97,7 +97,10 @@ impl Window {
         self.texts().iter().any(|shown| shown.contains(text))
     }
 
+    /// Clicks as a user does, who scrolls to what she clicks.
     fn click(&mut self, name: &str) {
+        self.harness.get_by_label(name).scroll_to_me();
+        self.harness.run_steps(4);
         self.harness.get_by_label(name).click();
         self.harness.run_steps(3);
     }
@@ -108,6 +111,8 @@ impl Window {
     }
 
     fn type_into(&mut self, field: &str, text: &str) {
+        self.harness.get_by_label(field).scroll_to_me();
+        self.harness.run_steps(4);
         self.harness.get_by_label(field).focus();
         self.harness.run_steps(2);
         self.harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);

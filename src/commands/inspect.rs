@@ -20,10 +20,10 @@ pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode>
     for path in &arguments.files {
         match inspect(path, arguments, terminal) {
             Ok(report) => {
-                usable &= report.dataset.len() > 0;
+                usable &= !report.dataset.is_empty();
                 report.write(&mut text)?;
                 readable.extend(report.unusable.is_none().then(|| report.dataset.clone()));
-                reports.push(Answer::Report(report));
+                reports.push(Answer::Report(Box::new(report)));
             }
             Err(error) => {
                 usable = false;
@@ -71,7 +71,7 @@ struct Answers {
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Report(Report),
+    Report(Box<Report>),
     Failure { path: PathBuf, error: String },
 }
 

@@ -106,7 +106,7 @@ pub(super) fn layout(head: &[u8], whole: bool) -> Result<Layout, String> {
     }
     let lines: Vec<&[u8]> = lines(text, line_end).take(50).collect();
     let objects = lines.iter().filter(|line| line.starts_with(b"{")).count();
-    if objects * 2 > lines.len() {
+    if objects > 0 && objects * 2 >= lines.len() {
         return Ok(Layout::Lines(line_end));
     }
     let strange = |b: &&u8| (**b < 0x20 && !b.is_ascii_whitespace()) || **b == 0x7f;

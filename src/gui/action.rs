@@ -398,11 +398,18 @@ pub fn command_of(action: &Action) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| (command.action)() == *action)
 }
 
+/// A shortcut as keyboards name it: `Ctrl+,`, `Page Down`.
+pub fn key_words(ctx: &egui::Context, shortcut: &KeyboardShortcut) -> String {
+    let text = ctx.format_shortcut(shortcut);
+    let names = [("Comma", ","), ("Questionmark", "?"), ("Slash", "/"), ("Page", "Page "), ("Escape", "Esc")];
+    names.iter().fold(text, |text, (name, sign)| text.replace(name, sign))
+}
+
 /// `Keep (K)`: a label's help with the first shortcut.
 pub fn hint(ctx: &egui::Context, action: &Action) -> String {
     let Some(command) = command_of(action) else { return String::new() };
     match command.shortcuts.first() {
-        Some(shortcut) => format!("{} ({})", command.help, ctx.format_shortcut(shortcut)),
+        Some(shortcut) => format!("{} ({})", command.help, key_words(ctx, shortcut)),
         None => command.help.to_owned(),
     }
 }

@@ -77,7 +77,7 @@ impl CpuEngine {
         let mut epsilon = [0.0; BLOCKS];
         for b in 0..BLOCKS {
             medians[b] = clouds.median_cost(b, settings.seed, progress)?;
-            if !(medians[b] > FLAT) {
+            if medians[b].is_nan() || medians[b] <= FLAT {
                 return Err(TransportError::FlatCost { set: clouds.blocks[b].name, median: medians[b] });
             }
             epsilon[b] = settings.epsilon * medians[b];

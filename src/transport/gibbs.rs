@@ -53,7 +53,7 @@ impl Gibbs {
         let smallest = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let spread = largest - smallest;
-        let tied = !(spread > TIED * scale);
+        let tied = spread.is_nan() || spread <= TIED * scale;
         let (tau, tied) = match regularisation {
             Regularisation::Tau(tau) => (tau, tied),
             // Uniform whatever τ is: take the scale of the costs.

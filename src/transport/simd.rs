@@ -59,6 +59,7 @@ pub(crate) struct Single(pub [f32; LANES]);
 impl Group for Single {
     const ZERO: Self = Self([0.0; LANES]);
 
+    #[expect(clippy::needless_range_loop, reason = "no closure, which might stay out of the dispatched function")]
     #[inline(always)]
     fn widen(&self) -> [[f32; HALF]; 2] {
         let mut out = [[0.0; HALF]; 2];
@@ -87,6 +88,7 @@ pub(crate) struct Brain(pub [u32; HALF]);
 impl Group for Brain {
     const ZERO: Self = Self([0; HALF]);
 
+    #[expect(clippy::needless_range_loop, reason = "no closure, which might stay out of the dispatched function")]
     #[inline(always)]
     fn widen(&self) -> [[f32; HALF]; 2] {
         let mut out = [[0.0; HALF]; 2];

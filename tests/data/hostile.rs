@@ -172,7 +172,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
 fn a_file_that_must_not_be_read_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = file("secret.jsonl", GOOD);
-    std::fs::set_permissions(&scratch.path, std::fs::Permissions::from_mode(0)).expect("changes");
+    std::fs::set_permissions(&scratch.path, std::fs::Permissions::from_mode(0o000)).expect("changes");
     let result = Dataset::open(&scratch.path, &OpenOptions::default(), &dipole::jobs::Silent);
     // The administrator may read everything.
     if std::fs::File::open(&scratch.path).is_ok() {

@@ -53,10 +53,12 @@ fn push(line: &mut Vec<u8>, text: Option<&str>) {
 }
 
 /// Name and place (quotes included) of every root key, in order.
-fn root_keys(text: &str) -> Result<Vec<(Cow<'_, str>, Range<usize>)>, serde_json::Error> {
+type RootKeys<'a> = Vec<(Cow<'a, str>, Range<usize>)>;
+
+fn root_keys(text: &str) -> Result<RootKeys<'_>, serde_json::Error> {
     struct Keys<'a>(&'a str);
     impl<'de> Visitor<'de> for Keys<'de> {
-        type Value = Vec<(Cow<'de, str>, Range<usize>)>;
+        type Value = RootKeys<'de>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")

@@ -3,7 +3,7 @@
 use egui::{Align, Button, Layout, RichText, Sense, Stroke, Ui, vec2};
 
 use super::{Cx, widgets};
-use crate::gui::action::{Action, COMMANDS, Section, hint};
+use crate::gui::action::{Action, COMMANDS, Section, hint, key_words};
 use crate::gui::state::Step;
 use crate::gui::theme::{self, icons, palette, tokens};
 use crate::gui::words;
@@ -57,7 +57,7 @@ fn menu_items(ui: &mut Ui, cx: &mut Cx<'_>) {
                 let enabled = (command.enabled)(cx.app);
                 let mut button = Button::new(command.name);
                 if let Some(shortcut) = command.shortcuts.first() {
-                    button = button.shortcut_text(ui.ctx().format_shortcut(shortcut));
+                    button = button.shortcut_text(key_words(ui.ctx(), shortcut));
                 }
                 let response = ui.add_enabled(enabled.is_ok(), button);
                 let response = match &enabled {

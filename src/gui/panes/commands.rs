@@ -5,7 +5,7 @@ use egui::{
 };
 
 use super::{Cx, Pane, widgets};
-use crate::gui::action::{COMMANDS, Command, Section};
+use crate::gui::action::{COMMANDS, Command, Section, key_words};
 use crate::gui::theme::{self, icons, palette, tokens};
 
 const ROW: f32 = 44.0;
@@ -179,7 +179,7 @@ fn keys_of(ui: &mut Ui, section: Section) {
             ui.add(egui::Label::new(command.name).truncate()).on_hover_text(command.help);
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 for shortcut in command.shortcuts.iter().rev() {
-                    key_cap(ui, &ui.ctx().format_shortcut(shortcut));
+                    key_cap(ui, &key_words(ui.ctx(), shortcut));
                 }
             });
         });
@@ -211,7 +211,7 @@ fn command_row(ui: &mut Ui, command: &Command, enabled: &Result<(), String>, cho
         ui.painter().rect_filled(rect, tokens().radius, ground);
     }
     let inner = rect.shrink2(vec2(12.0, 4.0));
-    let keys = command.shortcuts.first().map(|shortcut| ui.ctx().format_shortcut(shortcut)).unwrap_or_default();
+    let keys = command.shortcuts.first().map(|shortcut| key_words(ui.ctx(), shortcut)).unwrap_or_default();
     let small = egui::FontId::proportional(tokens().sizes.small);
     widgets::paint_text(ui, inner, Align2::RIGHT_CENTER, &keys, small.clone(), *colours.muted, false);
     let text = inner.with_max_x(inner.right() - if keys.is_empty() { 0.0 } else { 112.0 });

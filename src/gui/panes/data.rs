@@ -80,7 +80,7 @@ fn header(ui: &mut Ui, cx: &mut Cx<'_>) {
         Some(missing) => missing,
         None => "All three roles are filled. Purify compares every custom row with both references.".to_owned(),
     };
-    ui.label(RichText::new(next).color(*colours.muted));
+    ui.add(egui::Label::new(RichText::new(next).color(*colours.muted)).truncate());
 }
 
 impl DataPane {
@@ -100,7 +100,7 @@ impl DataPane {
             .show(ui, |ui| {
                 ui.set_min_width(ui.available_width());
                 ui.set_min_height((height - 34.0).max(0.0));
-                title(ui, cx, role);
+                title(ui, cx, role, height > 0.0);
                 let ids: Vec<u64> = cx.app.session().of_role(role).map(|file| file.id).collect();
                 for id in &ids {
                     ui.add_space(4.0);
@@ -110,7 +110,7 @@ impl DataPane {
                 ui.add_space(8.0);
                 if ids.is_empty() {
                     // The zone takes the card; the path field stays below it.
-                    drop_zone(ui, cx, role, height - 190.0);
+                    drop_zone(ui, cx, role, height - 148.0);
                 } else {
                     ui.separator();
                     add_button(ui, cx, role);
@@ -170,7 +170,7 @@ fn look(colours: &Palette, role: Role) -> (&'static str, Color32) {
     }
 }
 
-fn title(ui: &mut Ui, cx: &Cx<'_>, role: Role) {
+fn title(ui: &mut Ui, cx: &Cx<'_>, role: Role, level: bool) {
     let colours = palette(ui.style());
     let (icon, colour) = look(colours, role);
     ui.horizontal(|ui| {
@@ -191,9 +191,9 @@ fn title(ui: &mut Ui, cx: &Cx<'_>, role: Role) {
             }
         });
     });
-    // Two lines for all, so that the cards stay level.
+    // Two lines for all side by side, so that the cards stay level.
     ui.scope(|ui| {
-        ui.set_min_height(32.0);
+        ui.set_min_height(if level { 32.0 } else { 0.0 });
         widgets::muted(ui, role.help());
     });
 }

@@ -67,8 +67,8 @@ impl FileView {
     }
 
     fn failed(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, file: &RoleFile, reason: &str) {
-        let reason = sentence(without_path(reason, file));
-        widgets::banner(ui, widgets::Tone::Error, &reason, |_| {});
+        let reason = for_window(without_path(reason, file));
+        widgets::notice(ui, widgets::Tone::Error, &reason);
         ui.horizontal_wrapped(|ui| {
             if widgets::button(ui, icons::AGAIN, "Read again", "Read the file as it is on disk now.").clicked() {
                 cx.send(Action::ReadAgain(file.id, None));
@@ -78,7 +78,7 @@ impl FileView {
             }
         });
         if let Some(facts) = &file.facts {
-            self.notes(ui, facts);
+            self.notes(ui, facts, &reason);
             self.quarantine(ui, cx, file, facts);
             self.mapping.ui(ui, cx, file, facts, true);
         }
@@ -88,14 +88,20 @@ impl FileView {
         figures(ui, &facts.stats);
         lengths(ui, &facts.stats);
         preview(ui, cx, file);
-        self.notes(ui, facts);
+        self.notes(ui, facts, "");
         self.quarantine(ui, cx, file, facts);
         self.mapping.ui(ui, cx, file, facts, false);
     }
 
-    fn notes(&mut self, ui: &mut Ui, facts: &Facts) {
+    /// The notes but those that `said` says already.
+    fn notes(&mut self, ui: &mut Ui, facts: &Facts, said: &str) {
         let colours = palette(ui.style());
-        let notes = notes(facts);
+        let said = said.to_lowercase();
+        let mut notes = notes(facts);
+        notes.retain(|note| !said.contains(&note.text.to_lowercase()));
+        if notes.is_empty() && !said.is_empty() {
+            return;
+        }
         if notes.is_empty() {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(icons::CHECK).color(*colours.good));
@@ -145,7 +151,7 @@ impl FileView {
             words::bytes(record.bytes)
         );
         ui.add_space(4.0);
-        ui.label(RichText::new(sentence(&record.reason)));
+        ui.label(RichText::new(for_window(&record.reason)));
         let open = self.raw.contains(&record.row);
         ui.horizontal(|ui| {
             let text = if open { "Hide raw text" } else { "Show raw text" };
@@ -166,7 +172,7 @@ impl FileView {
         match cx.app.session().raw.get(&(file, record.row)) {
             None => drop(widgets::muted(ui, "Reading …")),
             Some(Ok(text)) => raw_box(ui, text, cx.app.state().cover_texts),
-            Some(Err(error)) => widgets::banner(ui, widgets::Tone::Error, error, |_| {}),
+            Some(Err(error)) => widgets::notice(ui, widgets::Tone::Error, error),
         }
     }
 }
@@ -303,7 +309,7 @@ fn notes(facts: &Facts) -> Vec<Note> {
             if let Some(list) = row_list(&finding.rows, finding.count) {
                 parts.push(list);
             }
-            Note { severity: finding.severity, text: sentence(&finding.message), detail: parts.join(" · ") }
+            Note { severity: finding.severity, text: for_window(&finding.message), detail: parts.join(" · ") }
         })
         .collect();
     if facts.stats.exact_duplicates > 0 {
@@ -357,6 +363,15 @@ fn without_path<'a>(reason: &'a str, file: &RoleFile) -> &'a str {
     reason.strip_prefix(&path).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason)
 }
 
+/// A sentence of the library without the way out that only the command line has.
+pub fn for_window(text: &str) -> String {
+    let command_line = ["; say which field holds what, such as FIELD=", "; name it as FIELD="];
+    match command_line.iter().find_map(|clause| text.split_once(clause)) {
+        Some((before, _)) => sentence(&format!("{before}; choose the field below")),
+        None => sentence(text),
+    }
+}
+
 /// With a capital and a full stop.
 pub fn sentence(text: &str) -> String {
     let mut characters = text.trim().chars();
@@ -377,6 +392,15 @@ mod tests {
         assert_eq!(sentence("the file is empty"), "The file is empty.");
         assert_eq!(sentence("Stop!"), "Stop!");
         assert_eq!(sentence(""), "");
+    }
+
+    #[test]
+    fn the_window_does_not_speak_of_the_command_line() {
+        assert_eq!(
+            for_window("no field holds the answer; name it as FIELD=response"),
+            "No field holds the answer; choose the field below."
+        );
+        assert_eq!(for_window("the file is empty"), "The file is empty.");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use egui::{CollapsingHeader, ComboBox, RichText, Ui};
 
-use super::data_file::sentence;
+use super::data_file::for_window;
 use super::{Cx, widgets};
 use crate::data::{FieldRole, Mapping, Schema};
 use crate::gui::action::Action;
@@ -31,7 +31,7 @@ impl MappingDraft {
                 widgets::muted_line(ui, text.clone()).on_hover_text(text);
             }
             let changed = mapping != facts.mapping;
-            let valid = mapping.validate().map_err(|error| sentence(&error.to_string()));
+            let valid = mapping.validate().map_err(|error| for_window(&error.to_string()));
             if let (true, Err(reason)) = (changed, &valid) {
                 let colour = *palette(ui.style()).error;
                 ui.label(RichText::new(reason).size(tokens().sizes.small).color(colour));

@@ -103,7 +103,7 @@ fn at_rest(ui: &mut Ui, cx: &mut Cx<'_>) {
     let session = app.session();
     let stale = session.stale(&app.state().run, app.options.threads);
     if let Some(error) = &session.run.error {
-        widgets::banner(ui, widgets::Tone::Error, &super::data_file::sentence(error), |_| {});
+        widgets::notice(ui, widgets::Tone::Error, &super::data_file::sentence(error));
     } else if let Some(what) = stale {
         widgets::banner(ui, widgets::Tone::Stale, what, |ui| {
             widgets::muted(ui, "Purify again to bring it up to date; your decisions stay.");
@@ -221,7 +221,7 @@ fn result(ui: &mut Ui, cx: &mut Cx<'_>, solved: &Solved) {
 
 fn warnings(ui: &mut Ui, warnings: &[String]) {
     for warning in warnings {
-        widgets::banner(ui, widgets::Tone::Stale, &super::data_file::sentence(warning), |_| {});
+        widgets::notice(ui, widgets::Tone::Stale, &super::data_file::sentence(warning));
     }
 }
 

@@ -142,6 +142,22 @@ pub fn banner<R>(ui: &mut Ui, tone: Tone, text: &str, add: impl FnOnce(&mut Ui) 
         .inner
 }
 
+/// A strip that only says what is the matter; its text wraps beside the icon.
+pub fn notice(ui: &mut Ui, tone: Tone, text: &str) {
+    let colours = palette(ui.style());
+    let (ground, ink, icon) = match tone {
+        Tone::Error => (*colours.error_soft, *colours.error, theme::icons::ERROR),
+        Tone::Stale => (*colours.stale_soft, *colours.stale, theme::icons::WARNING),
+    };
+    Frame::new().fill(ground).corner_radius(8).inner_margin(Margin::symmetric(12, 8)).show(ui, |ui| {
+        ui.set_min_width(ui.available_width());
+        ui.horizontal_top(|ui| {
+            ui.label(RichText::new(icon).color(ink).size(16.0));
+            ui.add(egui::Label::new(text).wrap());
+        });
+    });
+}
+
 /// A progress bar with its words below: what, how far, rate, time left.
 pub fn progress(ui: &mut Ui, snapshot: &crate::jobs::Snapshot, in_bytes: bool) {
     let colours = palette(ui.style());

@@ -70,6 +70,11 @@ impl Pane for EvidencePane {
             ui.add_space(12.0);
             self.conversation(ui, cx, row);
             history(ui, cx.app.session(), row);
+            if cx.app.session().solved.is_some() {
+                ui.add_space(8.0);
+                let text = "The score says how a row lies between your references. It does not know what is harmful.";
+                widgets::muted(ui, text);
+            }
         });
     }
 }
@@ -184,7 +189,6 @@ fn figures(ui: &mut Ui, session: &Session, solved: &Solved, row: u32) {
     if let Some(by) = near_cut(session, solved, figures) {
         widgets::muted(ui, by);
     }
-    widgets::muted(ui, "The score says how the row lies between your references. It does not know what is harmful.");
 }
 
 fn forces(ui: &mut Ui, solved: &Solved, figures: RowFigures) {

@@ -3,7 +3,8 @@
 
 use dipole::data::{FieldRole, Mapping, OpenOptions, Schema};
 
-const ROWS: &[u8] = b"{\"a\":\"x\",\"b\":\"y\",\"c\":[{\"role\":\"user\",\"content\":\"z\"}],\"d\":null}\n{\"a\":1,\"b\":\"\"}\n";
+const ROWS: &[u8] =
+    b"{\"a\":\"x\",\"b\":\"y\",\"c\":[{\"role\":\"user\",\"content\":\"z\"}],\"d\":null}\n{\"a\":1,\"b\":\"\"}\n";
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(mapping) = serde_json::from_slice::<Mapping>(data)

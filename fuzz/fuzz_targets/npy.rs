@@ -30,5 +30,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     check(&dipole_fuzz::edited(GOOD, data));
 });
 
-const GOOD: &[u8] = b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }           \n\
+const GOOD: &[u8] =
+    b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }           \n\
     \0\0\x80\x3f\0\0\0\0\0\0\0\0\0\0\x80\x3f\0\0\0\0\0\0\0\0";

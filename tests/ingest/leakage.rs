@@ -83,3 +83,49 @@ fn the_layout_of_the_files_makes_no_difference() {
     let found = exact_leakage(&custom, &open(&file("harmful.jsonl", chat)));
     assert_eq!(pairs(&found.exact), [(0, 0)]);
 }
+
+#[test]
+fn purify_and_inspect_warn_of_shared_rows() {
+    let demo = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name);
+        std::fs::read_to_string(path).expect("sample data")
+    };
+    let shared: String = demo("custom.jsonl").lines().take(30).map(|line| format!("{line}\n")).collect();
+    let custom = file("custom.jsonl", demo("custom.jsonl"));
+    let safe = file("safe.jsonl", shared + &demo("safe.jsonl"));
+    let harmful = file("harmful.jsonl", demo("harmful.jsonl"));
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dipole"));
+        let output = command.args(arguments).env("DIPOLE_HOME", custom.folder.path()).output().expect("runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let (custom_path, safe_path) = (custom.path.as_os_str(), safe.path.as_os_str());
+    let report = run(&["inspect".as_ref(), "--json".as_ref(), custom_path, safe_path]);
+    let overlap = &report["overlaps"][0];
+    assert_eq!((&overlap["reference"], &overlap["exact"]["custom_rows"]), (&"safe.jsonl".into(), &30.into()));
+
+    let out = custom.folder.path().join("out");
+    let words = |word: &'static str| std::ffi::OsStr::new(word);
+    run(&[
+        words("purify"),
+        words("--json"),
+        words("--custom"),
+        custom_path,
+        words("--safe"),
+        safe_path,
+        words("--harmful"),
+        harmful.path.as_os_str(),
+        words("--out"),
+        out.as_os_str(),
+    ]);
+    let manifest = std::fs::read(out.join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let warnings: Vec<&str> =
+        manifest["warnings"].as_array().expect("a list").iter().filter_map(serde_json::Value::as_str).collect();
+    assert!(
+        warnings.iter().any(|warning| warning.starts_with("safe: 30 rows of the custom set stand")),
+        "{warnings:?}"
+    );
+    assert!(!warnings.iter().any(|warning| warning.starts_with("harmful:")), "{warnings:?}");
+}

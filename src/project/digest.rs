@@ -95,7 +95,7 @@ fn count_records(path: &Path, delimiter: u8, progress: &dyn Progress) -> Result<
     let mut records = 0_u64;
     while reader.read_byte_record(&mut record).map_err(|error| ProjectError::malformed(path, error.to_string()))? {
         records += 1;
-        if records % 65_536 == 0 {
+        if records.is_multiple_of(65_536) {
             progress.check()?;
         }
     }

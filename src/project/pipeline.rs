@@ -141,7 +141,7 @@ fn give_direction(role: &str, files: &[&Dataset], vectors: &mut Embeddings) -> R
     }
     let norm = mean.iter().map(|value| value * value).sum::<f64>().sqrt();
     let place = place(files, first);
-    if !(norm > 1e-9) {
+    if norm.is_nan() || norm <= 1e-9 {
         let reason = "its text is empty to this encoder, and so is the whole set; choose another encoder".to_owned();
         let (path, row, line) = place.unwrap_or_default();
         return Err(ProjectError::Vector { path, row, line, reason });

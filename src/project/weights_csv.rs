@@ -58,7 +58,7 @@ pub(super) fn check(path: &Path, counts: &Counts, progress: &dyn Progress) -> Re
     let mut previous: Option<u64> = None;
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(failed)? {
-        if rows % 65_536 == 0 {
+        if rows.is_multiple_of(65_536) {
             progress.check()?;
         }
         rows += 1;

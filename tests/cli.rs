@@ -220,6 +220,23 @@ fn usage_errors_exit_with_two() {
 }
 
 #[test]
+fn a_display_that_does_not_answer_is_named() {
+    let home = tempfile::tempdir().expect("folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_dipole"))
+        .env("DIPOLE_HOME", home.path())
+        .env("DISPLAY", ":1873")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("WAYLAND_SOCKET")
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    // Where a windowing library is missing, that is said instead.
+    assert!(said.contains("no display answers at DISPLAY=:1873") || said.contains("apt-get install"), "{said}");
+    assert!(!said.contains(".rs:"), "{said}");
+}
+
+#[test]
 fn failures_exit_with_one_and_name_the_place() {
     let home = tempfile::tempdir().expect("folder");
     let out: PathBuf = home.path().join("out");
@@ -230,4 +247,12 @@ fn failures_exit_with_one_and_name_the_place() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("config.json"), "{}", text(&output.stderr));
     assert!(!out.exists(), "a failed run leaves no export");
+    fs::create_dir(&out).expect("folder");
+    fs::write(out.join("notes.txt"), "mine").expect("file");
+    let output = purify_demo(home.path(), &out, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("neither empty nor a Dipole export") && !said.contains("reading"), "{said}");
+    let missing = dipole(home.path(), &["verify", "no/such/export"]);
+    assert_eq!(text(&missing.stderr).matches("No such file").count(), 1, "{}", text(&missing.stderr));
 }

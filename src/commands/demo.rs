@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::Demo as Arguments;
 use super::preflight;
 use super::purify::purify;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, in_full};
 use crate::gui::{self, GuiOptions};
 use crate::project::{Demo, ExportContext, Folders};
 use crate::selection::{Decisions, evaluate};
@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
             ..GuiOptions::default()
         }) {
             Ok(()) => return Ok(ExitCode::SUCCESS),
-            Err(error) => format!("{error:#}"),
+            Err(error) => in_full(&error),
         },
     };
     terminal.say(&format!("No window: {why}. Doing the same here."));

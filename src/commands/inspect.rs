@@ -8,7 +8,7 @@ use serde::Serializer;
 use serde::ser::SerializeStruct;
 
 use super::arguments::Inspect;
-use super::terminal::{Terminal, thousands};
+use super::terminal::{Terminal, in_full, thousands};
 use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, leakage};
 use crate::data::{Dataset, Finding, OpenOptions};
 
@@ -27,8 +27,8 @@ pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode>
             }
             Err(error) => {
                 usable = false;
-                writeln!(text, "✗ {error:#}\n")?;
-                reports.push(Answer::Failure { path: path.clone(), error: format!("{error:#}") });
+                writeln!(text, "✗ {}\n", in_full(&error))?;
+                reports.push(Answer::Failure { path: path.clone(), error: in_full(&error) });
             }
         }
     }

@@ -43,6 +43,7 @@ pub fn purify(
     out: &std::path::Path,
     terminal: &Terminal,
 ) -> anyhow::Result<Done> {
+    project::check_folder(out, plan)?;
     let sets = Sets::open(plan, terminal)?;
     let purified = project::purify(&sets, plan, &CpuEngine::default(), cache, terminal)?;
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();

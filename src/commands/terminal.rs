@@ -73,9 +73,9 @@ impl Terminal {
             error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
         if !pipe_closed {
             if self.json {
-                println!("{}", serde_json::json!({ "error": format!("{error:#}") }));
+                println!("{}", serde_json::json!({ "error": in_full(error) }));
             }
-            eprintln!("dipole: {error:#}");
+            eprintln!("dipole: {}", in_full(error));
         }
         ExitCode::FAILURE
     }
@@ -125,6 +125,20 @@ fn style(known_total: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// The error and its causes, each told once: many of ours name their cause already.
+pub fn in_full(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 /// A figure with thousands separated by commas.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -140,7 +154,17 @@ pub fn thousands(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::thousands;
+    use super::{in_full, thousands};
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let told = anyhow::anyhow!("a.jsonl: no such file");
+        assert_eq!(in_full(&told), "a.jsonl: no such file");
+        let source = std::io::Error::other("disk full");
+        let error = anyhow::Error::new(crate::project::ProjectError::Io { path: "b".into(), source });
+        assert_eq!(in_full(&error), "b: disk full");
+        assert_eq!(in_full(&error.context("the export was not written")), "the export was not written: b: disk full");
+    }
 
     #[test]
     fn thousands_are_separated() {

@@ -86,7 +86,7 @@ pub fn run(options: GuiOptions) -> anyhow::Result<()> {
 /// Opens the window over a backend and returns when it is closed.
 ///
 /// # Errors
-/// No display or no graphics adapter; the message is eframe's.
+/// No display or no graphics adapter; the message says which.
 pub fn run_with(options: GuiOptions, backend: Arc<dyn Backend>) -> anyhow::Result<()> {
     let saved = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
     let native = eframe::NativeOptions {
@@ -99,7 +99,26 @@ pub fn run_with(options: GuiOptions, backend: Arc<dyn Backend>) -> anyhow::Resul
         ..eframe::NativeOptions::default()
     };
     eframe::run_native("Dipole", native, Box::new(move |cc| Ok(Box::new(App::new(cc, options, backend)))))
-        .map_err(|error| anyhow::anyhow!("the window could not be opened: {error}"))
+        .map_err(|error| anyhow::anyhow!("the window could not be opened: {}", in_words(&error)))
+}
+
+/// What the user can do about it; winit's own text names a source file of the build machine.
+fn in_words(error: &eframe::Error) -> String {
+    match error {
+        eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => {
+            let named = ["WAYLAND_DISPLAY", "DISPLAY"].iter().find_map(|name| {
+                std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| format!("{name}={value}"))
+            });
+            match named {
+                Some(named) => format!("no display answers at {named}"),
+                None => "there is no display".to_owned(),
+            }
+        }
+        eframe::Error::Wgpu(error) => format!(
+            "no graphics adapter can draw it ({error}); on Debian or Ubuntu mesa-vulkan-drivers brings one without a GPU"
+        ),
+        other => other.to_string(),
+    }
 }
 
 /// The picture of the window in task bars; none when the embedded picture cannot be decoded.

@@ -128,6 +128,15 @@ pub fn export(folder: &Path, what: &Export<'_>, progress: &dyn Progress) -> Resu
     })
 }
 
+/// Whether an export of this plan could replace the folder, so that a long run does not end in a refusal.
+///
+/// # Errors
+/// As [`export`] for a folder that it would not touch.
+pub fn check_folder(folder: &Path, plan: &Plan) -> Result<(), ProjectError> {
+    let inputs: Vec<PathBuf> = std::iter::once(&plan.custom).chain(&plan.safe).chain(&plan.harmful).cloned().collect();
+    Target::check(folder, &inputs).map(drop)
+}
+
 fn extension(container: Container) -> &'static str {
     match container {
         Container::Jsonl => "jsonl",

@@ -26,7 +26,7 @@ mod weights_csv;
 
 pub use demo::Demo;
 pub use error::ProjectError;
-pub use export::{Export, ExportReport, export};
+pub use export::{Export, ExportReport, check_folder, export};
 pub use folders::Folders;
 pub use journal::Journal;
 pub use pipeline::{Purified, Sets, Timing, purify};

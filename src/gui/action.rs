@@ -28,6 +28,9 @@ pub enum Action {
     StopReading(u64),
     ReadAgain(u64, Option<Mapping>),
     ShowRaw(u64, u64),
+    /// Looks for near-duplicates, languages and shared rows in a file.
+    LookInto(u64),
+    StopLooking(u64),
     TrySample,
     // Run
     Purify,
@@ -37,6 +40,7 @@ pub enum Action {
     DefaultSettings,
     SetKeep(Keep),
     PickModelFolder,
+    ClearCache,
     // Review
     /// Moves the cursor by rows of the table.
     Step(isize),

@@ -49,6 +49,8 @@ impl App {
             }
             Action::ReadAgain(id, mapping) => self.read_again(id, mapping),
             Action::ShowRaw(file, record) => self.show_raw(file, record),
+            Action::LookInto(id) => self.session.checks.ask(id),
+            Action::StopLooking(id) => self.session.checks.stop(id),
             Action::TrySample => {
                 let backend = self.backend.clone();
                 self.small.push(Job::spawn("Opening the sample data", self.waker(), move |_: &JobContext<()>| {
@@ -77,6 +79,7 @@ impl App {
                 let start = None;
                 self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::ModelFolder));
             }
+            Action::ClearCache => self.clear_cache(),
             Action::PickFolder => {
                 let start = Some(PathBuf::from(&self.state.export_folder));
                 self.small.push(pick::folder("Choose an export folder", start, self.waker(), Found::ExportFolder));
@@ -107,7 +110,12 @@ impl App {
                 }
             }
             Action::ToggleCheatSheet => self.cheat_sheet_open = !self.cheat_sheet_open,
-            Action::ToggleSettings => self.settings_open = !self.settings_open,
+            Action::ToggleSettings => {
+                self.settings_open = !self.settings_open;
+                if self.settings_open {
+                    self.measure_cache();
+                }
+            }
             Action::SavePicture => self.save_picture(),
             Action::Quit => self.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             review => self.apply_review(review),

@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, exact_leakage, leakage};
 use crate::data::{Dataset, Finding, Format, Mapping, OpenOptions, Quarantined, Row, RowId, Stats};
+use crate::embedding::{Cache, CacheSize};
 use crate::jobs::Progress;
 use crate::project::{
     Demo, Export, ExportContext, ExportReport, Plan, Project, ProjectStore, Purified, Sets, export as export_folder,
@@ -19,6 +21,8 @@ use crate::transport::{Engine, Observer, Outcome};
 const FIELD_ROWS: usize = 8;
 /// Field names offered at most.
 const MOST_FIELDS: usize = 200;
+/// Quarantined records that the window lists; `stats` counts them all.
+const MOST_QUARANTINED: usize = 200;
 
 /// What is known of a file, read off in one go.
 #[derive(Debug, Clone)]
@@ -31,6 +35,7 @@ pub struct Facts {
     pub complete: bool,
     pub stats: Stats,
     pub findings: Vec<Finding>,
+    /// The first records set aside; `stats.quarantined` counts all.
     pub quarantine: Vec<Quarantined>,
 }
 
@@ -111,6 +116,20 @@ pub trait Backend: Send + Sync + 'static {
     fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String>;
     /// The project that belongs to a custom file.
     fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String>;
+    /// Repeats, near-duplicates and languages of a set that was read to its end. Reads every text.
+    fn analyse(&self, set: &Handle, progress: &dyn Progress) -> Result<Analysis, String>;
+    /// What a reference shares with the custom set; with `texts` every text of both is read.
+    fn overlap(
+        &self,
+        custom: &Handle,
+        reference: &Handle,
+        texts: bool,
+        progress: &dyn Progress,
+    ) -> Result<Leakage, String>;
+    /// What the vector cache takes on disk; `None` where no cache is kept.
+    fn cache_size(&self) -> Result<Option<CacheSize>, String>;
+    /// Empties the vector cache.
+    fn clear_cache(&self) -> Result<(), String>;
     /// The plan of the project used last.
     fn last_plan(&self) -> Result<Option<Plan>, String>;
     fn purify(&self, sets: &OpenSets, plan: &Plan, observer: &dyn Observer) -> Result<Purified, String>;
@@ -146,8 +165,7 @@ impl RowSource for Dataset {
             complete,
             stats: self.stats(),
             findings: self.findings(),
-            // The list can be long and is shown when it is whole.
-            quarantine: if complete { self.quarantine() } else { Vec::new() },
+            quarantine: if complete { first_quarantined(self, MOST_QUARANTINED) } else { Vec::new() },
         }
     }
 
@@ -176,7 +194,7 @@ impl RowSource for Dataset {
             return header;
         }
         let readable = (0..Dataset::len(self).min(FIELD_ROWS)).filter_map(|index| self.record_json(index).ok());
-        let aside = self.quarantine().into_iter().take(FIELD_ROWS);
+        let aside = first_quarantined(self, FIELD_ROWS).into_iter();
         let aside = aside.filter_map(|record| Dataset::quarantined_raw(self, &record).ok());
         let mut names = indexmap::IndexSet::new();
         for record in readable.chain(aside) {
@@ -243,6 +261,33 @@ impl Backend for Library {
         Ok(Box::new(store.for_custom(&hash, &name).map_err(say)?))
     }
 
+    fn analyse(&self, set: &Handle, progress: &dyn Progress) -> Result<Analysis, String> {
+        analyse(real(set)?, &AnalysisSettings::default(), progress).map_err(say)
+    }
+
+    fn overlap(
+        &self,
+        custom: &Handle,
+        reference: &Handle,
+        texts: bool,
+        progress: &dyn Progress,
+    ) -> Result<Leakage, String> {
+        let (custom, reference) = (real(custom)?, real(reference)?);
+        if texts {
+            leakage(custom, reference, &AnalysisSettings::default(), progress).map_err(say)
+        } else {
+            Ok(exact_leakage(custom, reference))
+        }
+    }
+
+    fn cache_size(&self) -> Result<Option<CacheSize>, String> {
+        self.cache_dir.as_deref().map(Cache::size).transpose().map_err(say)
+    }
+
+    fn clear_cache(&self) -> Result<(), String> {
+        self.cache_dir.as_deref().map_or(Ok(()), |root| Cache::clear(root).map(drop).map_err(say))
+    }
+
     fn last_plan(&self) -> Result<Option<Plan>, String> {
         let store = ProjectStore { root: self.project_root.clone() };
         Ok(store.last().map_err(say)?.and_then(|project| project.plan))
@@ -284,6 +329,10 @@ impl Backend for Library {
         let demo = Demo::unpack(&self.sample).map_err(say)?;
         Ok([demo.custom, demo.safe, demo.harmful])
     }
+}
+
+fn first_quarantined(set: &Dataset, most: usize) -> Vec<Quarantined> {
+    (0..most).map_while(|place| set.quarantined(place)).collect()
 }
 
 fn real(handle: &Handle) -> Result<&Dataset, String> {

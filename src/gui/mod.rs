@@ -11,6 +11,7 @@ pub mod action;
 mod app;
 mod apply;
 pub mod backend;
+mod checks;
 mod map;
 mod panes;
 mod pick;
@@ -58,11 +59,18 @@ pub struct GuiOptions {
     pub dark: Option<bool>,
     /// Overrides the saved size of the window, in points.
     pub size: Option<[f32; 2]>,
+    /// Files of more rows are looked into for near-duplicates and languages only when the user asks; `None` takes
+    /// 200,000.
+    pub unasked_rows: Option<usize>,
     /// Saves a picture of the window here when all work has ended, then closes it.
     pub screenshot: Option<PathBuf>,
 }
 
 impl GuiOptions {
+    fn unasked_rows(&self) -> usize {
+        self.unasked_rows.unwrap_or(checks::UNASKED_ROWS)
+    }
+
     fn state_file(&self) -> Option<PathBuf> {
         self.project_root.as_ref().map(|root| root.join("window.json"))
     }

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::backend::{Handle, OpenSets};
+use super::checks::Checks;
 use super::roles::{FileState, Role, RoleFile};
 use super::solved::Solved;
 use super::state::RunSettings;
 use super::text_cache::TextCache;
 use super::view::{Column, Filter, Sort, Verdicts, ViewRows};
 use super::writer::{Record, Writer};
+use crate::embedding::CacheSize;
 use crate::jobs::{Job, Snapshot};
 use crate::project::{ExportReport, Plan};
 use crate::selection::{Decision, Verdict};
@@ -82,6 +84,16 @@ pub struct ExportState {
     pub error: Option<String>,
 }
 
+/// What the vector cache takes on disk.
+#[derive(Default)]
+pub struct CacheState {
+    /// Measures it, or empties it and measures what is left.
+    pub job: Option<Job<(), Option<CacheSize>>>,
+    /// `None` until it was measured, and where no cache is kept.
+    pub size: Option<CacheSize>,
+    pub error: Option<String>,
+}
+
 /// Rows by fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -105,6 +117,7 @@ pub struct Fate {
 pub struct Session {
     pub files: Vec<RoleFile>,
     pub next_id: u64,
+    pub checks: Checks,
     /// Record numbers of the custom rows.
     pub numbers: Option<Arc<[u64]>>,
     pub project: ProjectState,
@@ -116,6 +129,7 @@ pub struct Session {
     pub run: Run,
     pub table: Table,
     pub export: ExportState,
+    pub cache: CacheState,
     /// Raw texts of quarantined records, by file and record number.
     pub raw: HashMap<(u64, u64), Result<String, String>>,
     pub counts: Counts,
@@ -126,6 +140,7 @@ impl Default for Session {
         Self {
             files: Vec::new(),
             next_id: 0,
+            checks: Checks::default(),
             numbers: None,
             project: ProjectState::None,
             record: empty_record(),
@@ -135,6 +150,7 @@ impl Default for Session {
             run: Run::default(),
             table: Table::default(),
             export: ExportState::default(),
+            cache: CacheState::default(),
             raw: HashMap::new(),
             counts: Counts::default(),
         }
@@ -306,6 +322,8 @@ impl Session {
         }
         running.extend(self.run.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.table.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running.extend(self.checks.job());
+        running.extend(self.cache.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.export.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running
     }

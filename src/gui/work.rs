@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::backend::{Backend, DecisionLog, ExportRequest, Handle};
 use super::map::PointCloud;
+use super::roles::FileState;
 use super::session::ProjectState;
 use super::solved::{Ranking, Solved};
 use super::state::Step;
@@ -19,6 +20,9 @@ use crate::jobs::{Job, JobContext, JobFailure, JobState, Progress};
 use crate::project::{Plan, Purified};
 use crate::selection::RankBy;
 use crate::transport::{Observer, TracePoint};
+
+/// The job that empties the vector cache.
+const CLEARING: &str = "Clearing the vector cache";
 
 /// A project ready for decisions.
 pub struct OpenedProject {
@@ -166,11 +170,13 @@ impl App {
     /// Takes what the jobs have finished. Never waits.
     pub(super) fn poll_work(&mut self) {
         self.poll_files();
+        self.poll_checks();
         self.poll_project();
         self.poll_decisions();
         self.poll_run();
         self.poll_table();
         self.poll_export();
+        self.poll_cache();
         self.poll_small_jobs();
     }
 
@@ -188,6 +194,17 @@ impl App {
         if custom_ready {
             self.open_project();
             self.refresh_view();
+        }
+    }
+
+    /// Reading and purifying go first: nothing is looked for while they go on.
+    fn poll_checks(&mut self) {
+        self.session.checks.poll();
+        self.session.checks.keep_only(&self.session.files);
+        let is_reading = self.session.files.iter().any(|file| file.state == FileState::Reading);
+        if !is_reading && self.session.run.job.is_none() {
+            let (wake, limit) = (self.waker(), self.options.unasked_rows());
+            self.session.checks.start_next(&self.session.files, limit, &self.backend, wake);
         }
     }
 
@@ -276,6 +293,9 @@ impl App {
                 run.trace.clone_from(&solved.purified.outcome.trace);
                 run.warnings.clone_from(&solved.purified.outcome.warnings);
                 self.take_solved(solved);
+                if self.settings_open {
+                    self.measure_cache();
+                }
                 self.session.table.sort = Sort { column: Column::Score, descending: true };
                 self.session.table.cursor = None;
                 self.session.table.selected.clear();
@@ -364,6 +384,60 @@ impl App {
             }
         }
         self.session.export.job = None;
+    }
+
+    /// Asks how much the vector cache takes.
+    pub(super) fn measure_cache(&mut self) {
+        let backend = self.backend.clone();
+        let cache = &mut self.session.cache;
+        if cache.job.is_none() {
+            let work = move |_: &JobContext<()>| backend.cache_size();
+            let ctx = self.ctx.clone();
+            cache.job = Some(Job::spawn("Measuring the vector cache", move || ctx.request_repaint(), work));
+        }
+    }
+
+    pub(super) fn clear_cache(&mut self) {
+        if let Err(reason) = self.can_clear_cache() {
+            self.say(&reason);
+            return;
+        }
+        let (backend, ctx) = (self.backend.clone(), self.ctx.clone());
+        self.session.cache.error = None;
+        // A measurement that goes on is dropped: it would say what was there before.
+        self.session.cache.job = Some(Job::spawn(
+            CLEARING,
+            move || ctx.request_repaint(),
+            move |_: &JobContext<()>| {
+                backend.clear_cache()?;
+                backend.cache_size()
+            },
+        ));
+    }
+
+    pub(super) fn can_clear_cache(&self) -> Result<(), String> {
+        let cache = &self.session.cache;
+        if self.session.run.job.is_some() {
+            Err("Wait until the run has ended: it uses the vectors.".to_owned())
+        } else if cache.job.as_ref().is_some_and(|job| job.name() == CLEARING) {
+            Err("It is being cleared.".to_owned())
+        } else if cache.size.is_none_or(|size| size.files == 0) {
+            Err("It is empty.".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn poll_cache(&mut self) {
+        let cache = &mut self.session.cache;
+        let Some(job) = &mut cache.job else { return };
+        match job.poll() {
+            JobState::Running => return,
+            JobState::Done(size) => cache.size = size,
+            JobState::Failed(JobFailure::Cancelled) | JobState::Taken => {}
+            JobState::Failed(failure) => cache.error = Some(failure.to_string()),
+        }
+        cache.job = None;
     }
 
     pub(super) fn take_ranking(&mut self, ended: JobState<Solved>) {

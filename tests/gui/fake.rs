@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dipole::data::analysis::{Analysis, Leakage, Lengths, Overlap, Spread};
 use dipole::data::{Compression, Container, Format, Mapping, Quarantined, Row, RowId, Schema, Speaker, Stats, Turn};
+use dipole::embedding::CacheSize;
 use dipole::gui::backend::{Backend, DecisionLog, ExportRequest, Facts, Handle, OpenSets, Ranked, RowSource};
 use dipole::jobs::Progress;
 use dipole::project::{ExportReport, Plan, Purified, Timing};
@@ -27,6 +29,8 @@ pub struct Board {
     /// While some, only so many rows are read and reading goes on.
     pub read_so_far: Mutex<Option<usize>>,
     pub read: Condvar,
+    /// While true, looking into a file goes on.
+    pub looking: AtomicBool,
     /// While true, the journal fails.
     pub broken: AtomicBool,
 }
@@ -199,6 +203,36 @@ impl Backend for Fake {
 
     fn project(&self, _custom: &Handle, _progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String> {
         Ok(Box::new(Log { board: self.board.clone(), now: BTreeMap::new(), done: Vec::new(), undone: Vec::new() }))
+    }
+
+    fn analyse(&self, _set: &Handle, progress: &dyn Progress) -> Result<Analysis, String> {
+        while self.board.looking.load(Ordering::Relaxed) {
+            progress.tick("comparing rows", 0, None);
+            progress.check().map_err(|cancelled| cancelled.to_string())?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let spread = Spread::default();
+        Ok(Analysis {
+            exact: Default::default(),
+            near: Default::default(),
+            languages: Vec::new(),
+            lengths: Lengths { tokens: spread, chars: spread, token_histogram: Vec::new() },
+            near_group: Vec::new(),
+            language: Vec::new(),
+        })
+    }
+
+    fn overlap(&self, _: &Handle, _: &Handle, texts: bool, _: &dyn Progress) -> Result<Leakage, String> {
+        let none = || texts.then(Overlap::default);
+        Ok(Leakage { reference: String::new(), exact: Overlap::default(), near: none(), prompt: none() })
+    }
+
+    fn cache_size(&self) -> Result<Option<CacheSize>, String> {
+        Ok(None)
+    }
+
+    fn clear_cache(&self) -> Result<(), String> {
+        Err("there is no cache".to_owned())
     }
 
     fn last_plan(&self) -> Result<Option<Plan>, String> {

@@ -10,6 +10,8 @@ use crate::transport::TracePoint;
 /// The residual at which the weights count as settled.
 const SETTLED: f64 = 1e-3;
 const HEIGHT: f32 = 180.0;
+/// Room for the highest label below the title, as a share of the range.
+const HEADROOM: f64 = 0.1;
 /// Wider than this, the plots stand side by side, in points.
 const SIDE_BY_SIDE: f32 = 560.0;
 
@@ -43,9 +45,10 @@ fn residual(ui: &mut Ui, trace: &[TracePoint]) {
         trace.iter().map(|point| [point.step as f64, point.residual.max(1e-9).log10()]).collect();
     let lowest = trace.iter().map(|point| point.residual).fold(SETTLED, f64::min).max(1e-9).log10().floor();
     let highest = trace.iter().map(|point| point.residual).fold(SETTLED, f64::max).min(1e9).log10().ceil();
+    let highest = highest.max(lowest + 1.0);
     let plot = base(ui, "residual", trace)
         .include_y(lowest)
-        .include_y(highest.max(lowest + 1.0))
+        .include_y(highest + (highest - lowest) * HEADROOM)
         .y_grid_spacer(|input| {
             let (low, high) = (input.bounds.0.ceil() as i64, input.bounds.1.floor() as i64);
             let step = ((high - low) / 5).max(1);
@@ -77,8 +80,10 @@ fn effective_share(ui: &mut Ui, trace: &[TracePoint], share: Option<f64>) {
     let points: PlotPoints<'_> = trace.iter().map(|point| [point.step as f64, point.effective_share]).collect();
     let plot = base(ui, "effective share", trace)
         .include_y(0.0)
-        .include_y(1.0)
-        .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
+        .include_y(1.0 + HEADROOM)
+        .y_axis_formatter(
+            |mark, _| if mark.value > 1.0 { String::new() } else { format!("{:.0} %", mark.value * 100.0) },
+        )
         .label_formatter(|hover| match hover {
             HoverPosition::NearDataPoint { position, .. } => {
                 Some(format!("step {:.0}\n{:.1} %", position.x, position.y * 100.0))

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use egui::{Align, CollapsingHeader, Color32, Frame, Layout, Margin, RichText, Ui, vec2};
 
 use super::data_mapping::MappingDraft;
-use super::{Cx, widgets};
+use super::{Cx, data_checks, widgets};
 use crate::data::{Quarantined, Severity, Stats};
 use crate::gui::action::Action;
 use crate::gui::backend::Facts;
@@ -17,8 +17,6 @@ use crate::gui::words;
 
 /// Findings shown before the user asks for all.
 const FIRST_NOTES: usize = 4;
-/// Quarantined records listed; the export writes all of them.
-const MOST_ASIDE: usize = 100;
 
 /// What the card remembers of a file between two frames.
 #[derive(Default)]
@@ -30,10 +28,10 @@ pub struct FileView {
 }
 
 /// Something worth knowing about a file, as one line on its card.
-struct Note {
-    severity: Severity,
-    text: String,
-    detail: String,
+pub struct Note {
+    pub severity: Severity,
+    pub text: String,
+    pub detail: String,
 }
 
 impl FileView {
@@ -78,7 +76,7 @@ impl FileView {
             }
         });
         if let Some(facts) = &file.facts {
-            self.notes(ui, facts, &reason);
+            self.notes(ui, notes(facts, Vec::new()), &reason);
             self.quarantine(ui, cx, file, facts);
             self.mapping.ui(ui, cx, file, facts, true);
         }
@@ -88,16 +86,16 @@ impl FileView {
         figures(ui, &facts.stats);
         lengths(ui, &facts.stats);
         preview(ui, cx, file);
-        self.notes(ui, facts, "");
+        self.notes(ui, notes(facts, data_checks::notes(cx, file)), "");
+        data_checks::ui(ui, cx, file);
         self.quarantine(ui, cx, file, facts);
         self.mapping.ui(ui, cx, file, facts, false);
     }
 
     /// The notes but those that `said` says already.
-    fn notes(&mut self, ui: &mut Ui, facts: &Facts, said: &str) {
+    fn notes(&mut self, ui: &mut Ui, mut notes: Vec<Note>, said: &str) {
         let colours = palette(ui.style());
         let said = said.to_lowercase();
-        let mut notes = notes(facts);
         notes.retain(|note| !said.contains(&note.text.to_lowercase()));
         if notes.is_empty() && !said.is_empty() {
             return;
@@ -129,15 +127,16 @@ impl FileView {
         if facts.quarantine.is_empty() {
             return;
         }
-        let total = facts.quarantine.len();
-        let title = format!("Set aside: {}", words::rows(total as u64));
+        let total = facts.stats.quarantined;
+        let title = format!("Set aside: {}", words::rows(total));
         CollapsingHeader::new(title).id_salt((file.id, "quarantine")).show_unindented(ui, |ui| {
             widgets::muted(ui, "These records cannot be read as rows. The export keeps them in quarantine.jsonl.");
-            for record in facts.quarantine.iter().take(MOST_ASIDE) {
+            for record in &facts.quarantine {
                 self.aside(ui, cx, file.id, record);
             }
-            if total > MOST_ASIDE {
-                let rest = words::count((total - MOST_ASIDE) as u64);
+            let rest = total.saturating_sub(facts.quarantine.len() as u64);
+            if rest > 0 {
+                let rest = words::count(rest);
                 widgets::muted(ui, format!("… and {rest} more."));
             }
         });
@@ -292,9 +291,9 @@ fn raw_box(ui: &mut Ui, text: &str, cover: bool) {
     });
 }
 
-/// Everything worth knowing of a file, the worst first: what the reader noticed and what the counts say. Checks
-/// over whole sets (near-duplicates, languages, rows that are in a reference too) add their notes here.
-fn notes(facts: &Facts) -> Vec<Note> {
+/// Everything worth knowing of a file, the worst first: what the reader noticed and what the counts say,
+/// with the `checks` over whole sets.
+fn notes(facts: &Facts, checks: Vec<Note>) -> Vec<Note> {
     let mut notes: Vec<Note> = facts
         .findings
         .iter()
@@ -323,6 +322,7 @@ fn notes(facts: &Facts) -> Vec<Note> {
             detail: "They are kept and weighed like all others.".into(),
         });
     }
+    notes.extend(checks);
     notes.sort_by_key(|note| std::cmp::Reverse(note.severity));
     notes
 }

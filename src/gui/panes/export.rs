@@ -181,7 +181,8 @@ fn contents(ui: &mut Ui, cx: &Cx<'_>) {
         ("weights.csv".into(), words::rows(facts.stats.rows), "Score, weight, rank and decision of every row.".into()),
         ("decisions.jsonl".into(), words::rows(counts.by_hand as u64), "Your decisions.".into()),
         ("manifest.json".into(), String::new(), "Hashes, settings and versions, to check it later.".into()),
-        ("README.md".into(), String::new(), "A data card with machine-readable metadata.".into()),
+        ("croissant.json".into(), String::new(), "Metadata that machines read.".into()),
+        ("README.md".into(), String::new(), "The data card: what is in it and how it was made.".into()),
     ];
     file_table(ui, &files);
     let sum = format!(

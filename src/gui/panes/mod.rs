@@ -6,6 +6,7 @@ mod chrome;
 pub mod commands;
 mod convergence;
 pub mod data;
+mod data_checks;
 mod data_file;
 mod data_mapping;
 mod distribution;
@@ -16,6 +17,7 @@ mod purify;
 pub mod review;
 mod row_widgets;
 mod settings;
+mod settings_cache;
 mod settings_encoder;
 mod settings_field;
 mod table;
@@ -125,26 +127,46 @@ impl Panes {
         // Where there is no row, the table's pane alone says what to do next.
         if cx.app.session().rows() > 0 {
             let widest = (whole.x * 0.45).max(260.0);
+            let resizing = hold_size(ui, "evidence", sizes.1.min(widest));
             let evidence = Panel::right("evidence")
                 .default_size(sizes.1.min(widest))
                 .size_range(240.0..=widest)
                 .frame(panel.inner_margin(Margin::same(16)))
                 .show(ui, |ui| self.evidence.ui(ui, cx));
-            sizes.1 = evidence.response.rect.width();
+            if resizing {
+                sizes.1 = evidence.response.rect.width();
+            }
         }
         let room = ui.available_height();
         if cx.app.state.show_map && room > 400.0 && cx.app.session().solved.is_some() {
             let tallest = room - 180.0;
+            let resizing = hold_size(ui, "map", sizes.0.min(tallest));
             let map = Panel::top("map")
                 .default_size(sizes.0.min(tallest))
                 .size_range(120.0..=tallest)
                 .resizable(true)
                 .frame(ground)
                 .show(ui, |ui| self.map.ui(ui, cx));
-            sizes.0 = map.response.rect.height();
+            if resizing {
+                sizes.0 = map.response.rect.height();
+            }
         }
         framed(ui, ground, &mut self.review, cx);
     }
+}
+
+/// Gives a panel the size that the user chose, as far as the window has room for it now; a window that grows again
+/// gives it back. True while the user drags its edge, the only time when its size is what she chose.
+fn hold_size(ui: &Ui, name: &str, size: f32) -> bool {
+    let id = ui.scope_id().with(name);
+    // As egui names the edge of a panel.
+    let edge = ui.ctx().read_response(id.with("__resize"));
+    if edge.is_some_and(|edge| edge.dragged() || edge.drag_stopped()) {
+        return true;
+    }
+    let outer_rect = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::Vec2::splat(size));
+    ui.ctx().data_mut(|data| data.insert_persisted(id, egui::PanelState { outer_rect }));
+    false
 }
 
 fn framed(ui: &mut Ui, frame: Frame, pane: &mut dyn Pane, cx: &mut Cx<'_>) {

@@ -58,6 +58,8 @@ impl Pane for SettingsPane {
             self.keeping(ui, cx);
             group(ui, "All at once");
             self.presets(ui, cx);
+            group(ui, "Vector cache");
+            super::settings_cache::ui(ui, cx);
             ui.add_space(8.0);
         });
     }

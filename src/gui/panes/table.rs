@@ -20,6 +20,8 @@ const ROW_HEIGHT: f32 = 28.0;
 const HEADER_HEIGHT: f32 = 32.0;
 /// Room at both sides of a cell's content.
 const PAD: f32 = 8.0;
+/// How long the pointer is on a cell before its hint comes, in seconds.
+const REST: f64 = 0.8;
 
 /// Draws the rows of the session's view into the rest of `ui`.
 pub fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -48,6 +50,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
         let mut view = View {
             cut: row_widgets::cut_unit(cx.app.session()),
             colours: palette(ui.style()),
+            quiet: cx.app.palette_open || cx.app.cheat_sheet_open,
             id,
             columns,
             now: None,
@@ -94,6 +97,8 @@ struct View<'a, 'b> {
     columns: Vec<(Column, f32)>,
     colours: &'static Palette,
     cut: f32,
+    /// Something lies over the table: no hint comes through it.
+    quiet: bool,
     now: Option<Now>,
 }
 
@@ -125,7 +130,8 @@ impl TableDelegate for View<'_, '_> {
         let text = if is_number(column) { format!("{arrow} {name}") } else { format!("{name} {arrow}") };
         let align = if is_number(column) { Align2::RIGHT_CENTER } else { Align2::LEFT_CENTER };
         widgets::paint_text(ui, inner, align, text.trim(), font, ink, false);
-        if response.on_hover_text(help).clicked() {
+        let response = if self.quiet { response } else { response.on_hover_text(help) };
+        if response.clicked() {
             self.cx.send(Action::SortBy(column));
         }
     }
@@ -228,19 +234,19 @@ impl View<'_, '_> {
                 ui.painter().rect_filled(mark, 2.0, self.colours.score_at(row_widgets::bent(unit, self.cut)));
                 number(ui, &words::signed(figures.score), ink);
                 let rows = self.cx.app.session().rows();
-                hint(ui, self.id.with((now.row, "score")), rect, || words::rank_meaning(figures.rank, rows));
+                self.hint(ui, (now.row, "score"), rect, || words::rank_meaning(figures.rank, rows));
             }
             (Column::Weight, Some(figures)) => {
                 number(ui, &words::weight(figures.weight), ink);
-                hint(ui, self.id.with((now.row, "weight")), rect, || words::weight_meaning(figures.weight));
+                self.hint(ui, (now.row, "weight"), rect, || words::weight_meaning(figures.weight));
             }
             (Column::Pull, Some(figures)) => {
                 number(ui, &words::signed(figures.pull), ink);
-                hint(ui, self.id.with((now.row, "pull")), rect, || row_widgets::pull_meaning(figures.pull).to_owned());
+                self.hint(ui, (now.row, "pull"), rect, || row_widgets::pull_meaning(figures.pull).to_owned());
             }
             (Column::Push, Some(figures)) => {
                 number(ui, &words::signed(figures.push), ink);
-                hint(ui, self.id.with((now.row, "push")), rect, || row_widgets::push_meaning(figures.push).to_owned());
+                self.hint(ui, (now.row, "push"), rect, || row_widgets::push_meaning(figures.push).to_owned());
             }
             (_, None) => {}
         }
@@ -312,16 +318,30 @@ impl View<'_, '_> {
         let ink = if kept { *self.colours.good } else { *self.colours.push };
         ui.painter().text(rect.center(), Align2::CENTER_CENTER, icon, FontId::proportional(14.0), ink);
         let help = if chosen { "Decided by hand. Click to leave it to the machine again." } else { name };
-        response.on_hover_text(help)
+        if self.quiet { response } else { response.on_hover_text(help) }
     }
-}
 
-/// A tooltip over a painted cell, worded only when it is shown.
-fn hint(ui: &Ui, id: egui::Id, rect: Rect, text: impl FnOnce() -> String) {
-    ui.interact(rect, id, Sense::hover()).on_hover_ui(|ui| {
-        ui.set_max_width(280.0);
-        ui.label(text());
-    });
+    /// A tooltip over a painted cell, worded only when it is shown. It covers the rows below, so it comes to a pointer
+    /// that stays, not to one that passes and not to cells that are scrolled under it.
+    fn hint(&self, ui: &Ui, cell: (u32, &str), rect: Rect, text: impl FnOnce() -> String) {
+        let id = self.id.with(cell);
+        let response = ui.interact(rect, id, Sense::hover());
+        if self.quiet || !response.hovered() {
+            return;
+        }
+        let (place, now) = (self.id.with("hint"), ui.input(|input| input.time));
+        let since = ui.data(|data| data.get_temp::<(egui::Id, f64)>(place)).filter(|(cell, _)| *cell == id);
+        let since = since.map_or(now, |(_, since)| since);
+        ui.data_mut(|data| data.insert_temp(place, (id, since)));
+        if now - since < REST {
+            ui.ctx().request_repaint_after_secs((REST - (now - since)) as f32);
+            return;
+        }
+        egui::Tooltip::for_widget(&response).show(|ui| {
+            ui.set_max_width(280.0);
+            ui.label(text());
+        });
+    }
 }
 
 fn is_number(column: Column) -> bool {

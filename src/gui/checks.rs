@@ -43,13 +43,20 @@ pub enum Seen {
 
 type Result<T> = std::result::Result<T, String>;
 
+/// What a comparison found.
+struct Compared {
+    /// Texts were compared, not contents alone.
+    texts: bool,
+    found: Result<Arc<Leakage>>,
+}
+
 /// Everything found so far, and the look that goes on.
 #[derive(Default)]
 pub struct Checks {
     job: Option<(Look, Job<(), Seen>)>,
     sets: HashMap<u64, Result<Arc<Analysis>>>,
-    /// By custom file and reference, with whether texts were compared.
-    overlaps: HashMap<(u64, u64), (bool, Result<Arc<Leakage>>)>,
+    /// By custom file and reference.
+    overlaps: HashMap<(u64, u64), Compared>,
     /// Files that the user asked to look into, whatever their size.
     asked: HashSet<u64>,
     /// Files that she told to leave alone.
@@ -62,7 +69,7 @@ impl Checks {
     }
 
     pub fn overlap(&self, custom: u64, reference: u64) -> Option<&Result<Arc<Leakage>>> {
-        self.overlaps.get(&(custom, reference)).map(|(_, found)| found)
+        self.overlaps.get(&(custom, reference)).map(|compared| &compared.found)
     }
 
     /// The look that goes on, and how far it is.
@@ -82,7 +89,7 @@ impl Checks {
         if self.sets.get(&file).is_some_and(std::result::Result::is_err) {
             self.sets.remove(&file);
         }
-        self.overlaps.retain(|(_, reference), (_, found)| *reference != file || found.is_ok());
+        self.overlaps.retain(|(_, reference), compared| *reference != file || compared.found.is_ok());
     }
 
     /// Stops looking into a file.
@@ -121,10 +128,10 @@ impl Checks {
             (Look::Into(file), Ok(Seen::Set(found))) => drop(self.sets.insert(file, Ok(found))),
             (Look::Into(file), Err(error)) => drop(self.sets.insert(file, Err(error))),
             (Look::Between { custom, reference, texts }, Ok(Seen::Overlap(found))) => {
-                self.overlaps.insert((custom, reference), (texts, Ok(found)));
+                self.overlaps.insert((custom, reference), Compared { texts, found: Ok(found) });
             }
             (Look::Between { custom, reference, texts }, Err(error)) => {
-                self.overlaps.insert((custom, reference), (texts, Err(error)));
+                self.overlaps.insert((custom, reference), Compared { texts, found: Err(error) });
             }
             (look, Ok(_)) => tracing::error!("{look:?} brought back something else"),
         }
@@ -155,7 +162,7 @@ impl Checks {
             if let Some(custom) = custom.filter(|custom| custom.id != file.id && custom.is_ready()) {
                 let texts = self.is_comparison_wanted(custom, file, limit);
                 let known = self.overlaps.get(&(custom.id, file.id));
-                if known.is_none_or(|(compared, found)| found.is_ok() && texts && !compared) {
+                if known.is_none_or(|known| known.found.is_ok() && texts && !known.texts) {
                     return Some(Look::Between { custom: custom.id, reference: file.id, texts });
                 }
             }

@@ -2,8 +2,8 @@
 //!
 //! Purpose: the reviewer's workstation over the library: three role cards, one Purify button, map, table, evidence,
 //! export. Layout: `app` (runtime), `state` (what is saved), `session` (what is worked on), `action` (the one table of
-//! commands) and `apply` (the one place that carries them out), `work` (jobs), `panes` (one file each), `map` (GPU),
-//! `theme` (tokens and fonts), `backend` (the seam to the library).
+//! commands) and `apply` (the one place that carries them out), `work` (jobs), `checks` (looks into whole files),
+//! `panes` (one file each), `map` (GPU), `theme` (tokens and fonts), `backend` (the seam to the library).
 //! Constraints: no frame waits for work; every decision is on disk before the next key is handled; row text never
 //! reaches titles, notifications or logs.
 

@@ -136,3 +136,40 @@ fn no_state_breaks_the_layout_of_a_small_window() {
         assert!(row.width() > 200.0 && screen.contains_rect(row), "{row} in a window of {size:?}");
     }
 }
+
+#[test]
+fn looking_into_a_file_holds_nothing_up_and_can_be_stopped() {
+    let board = Arc::new(Board::default());
+    board.looking.store(true, Ordering::Relaxed);
+    let mut harness = window(&board, &ALL);
+    wait(&mut harness, "the first look", |app| {
+        app.session().numbers.is_some()
+            && app.session().running().iter().any(|(name, _)| name.starts_with("Looking for"))
+    });
+    // A run and a decision come to their end meanwhile.
+    harness.state_mut().send(Action::Purify);
+    wait(&mut harness, "the run", |app| app.session().solved.is_some() && app.session().table.cursor.is_some());
+    type_at_once(&mut harness, &[(Key::K, Modifiers::NONE)]);
+    wait(&mut harness, "the decision", |app| app.session().counts.by_hand == 1);
+    harness.state_mut().send(Action::GoTo(Step::Data));
+    harness.run_steps(3);
+    harness.get_by_label("Looking for near-duplicates and languages…");
+    for name in ["custom", "safe", "harmful"] {
+        let stop = format!("Stop looking into {name}");
+        let mut frames = 0;
+        while harness.query_by_label(&stop).is_none() {
+            harness.step();
+            frames += 1;
+            assert!(frames < 20_000, "{name} is not looked into");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        harness.get_by_label(&stop).click();
+        harness.run_steps(2);
+        harness.get_by_label(&format!("Look for near-duplicates and languages: {name}"));
+    }
+    settle(&mut harness);
+    board.looking.store(false, Ordering::Relaxed);
+    harness.get_by_label("Look for near-duplicates and languages: custom").click();
+    settle(&mut harness);
+    assert!(harness.query_by_label("Look for near-duplicates and languages: custom").is_none());
+}

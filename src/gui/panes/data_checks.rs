@@ -56,13 +56,14 @@ fn shared(leakage: &Leakage) -> Vec<Note> {
             1 => format!("1 custom row {one}."),
             rows => format!("{} custom rows {many}.", words::count(rows)),
         };
-        let mut detail = both_sides(overlap);
-        if severity == Severity::Warning {
-            detail.push_str(". A reference should not hold what it judges: take them out of it.");
-        }
-        Some(Note { severity, text, detail })
+        Some(Note { severity, text, detail: format!("{}.", both_sides(overlap)) })
     });
-    found.collect()
+    let mut notes: Vec<Note> = found.collect();
+    // Said once, after what it is about.
+    if let Some(last) = notes.iter_mut().rfind(|note| note.severity == Severity::Warning) {
+        last.detail.push_str(" A reference should not hold what it judges: take them out of it.");
+    }
+    notes
 }
 
 /// `Custom rows 3, 17 · rows 1, 5 here`.

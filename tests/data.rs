@@ -11,7 +11,7 @@ mod oracle;
 
 use std::path::PathBuf;
 
-use dipole::data::{DataError, Dataset, Finding, FindingKind, OpenOptions, Quarantined};
+use dipole::data::{DataError, Dataset, Finding, FindingKind, OpenOptions, Quarantined, fuzzing};
 use dipole::jobs::Silent;
 
 /// A file of the test's own that is gone after it.
@@ -32,9 +32,13 @@ pub fn file(name: &str, content: impl AsRef<[u8]>) -> Scratch {
 pub fn read_with(scratch: &Scratch, options: &OpenOptions) -> (Option<Dataset>, Result<(), DataError>) {
     let dataset = match Dataset::begin(&scratch.path, options) {
         Ok(dataset) => dataset,
-        Err(error) => return (None, Err(error)),
+        Err(error) => {
+            same_as_fuzzed(scratch, options, None, Some(&error));
+            return (None, Err(error));
+        }
     };
     let result = dataset.index(&Silent);
+    same_as_fuzzed(scratch, options, Some(&dataset), result.as_ref().err());
     let stats = dataset.stats();
     let quarantine = dataset.quarantine();
     assert_eq!(stats.rows + stats.quarantined, stats.records);
@@ -60,6 +64,28 @@ pub fn read_with(scratch: &Scratch, options: &OpenOptions) -> (Option<Dataset>, 
     let ids: std::collections::HashSet<_> = (0..dataset.len()).filter_map(|index| dataset.id(index)).collect();
     assert_eq!(ids.len(), dataset.len());
     (Some(dataset), result)
+}
+
+/// The reading that the fuzz targets drive finds the same.
+fn same_as_fuzzed(scratch: &Scratch, options: &OpenOptions, opened: Option<&Dataset>, error: Option<&DataError>) {
+    let content = match std::fs::read(&scratch.path) {
+        Ok(content) if content.len() < 16 << 20 => content,
+        _ => return,
+    };
+    let (fuzzed, result) = fuzzing::read(&content, options);
+    let unnamed = |error: &DataError, path: &str| error.to_string().replace(path, "");
+    let path = scratch.path.display().to_string();
+    assert_eq!(result.as_ref().err().map(|e| unnamed(e, fuzzing::NAME)), error.map(|e| unnamed(e, &path)));
+    assert_eq!(fuzzed.is_some(), opened.is_some());
+    let Some((fuzzed, opened)) = fuzzed.as_ref().zip(opened) else { return };
+    assert_eq!(fuzzed.format(), opened.format());
+    assert_eq!((fuzzed.mapping(), fuzzed.header()), (opened.mapping(), opened.header()));
+    assert_eq!((fuzzed.stats(), fuzzed.findings()), (opened.stats(), opened.findings()));
+    assert_eq!(fuzzed.quarantine(), opened.quarantine());
+    for index in 0..opened.len() {
+        assert_eq!((fuzzed.id(index), fuzzed.line(index)), (opened.id(index), opened.line(index)));
+        assert_eq!(fuzzed.row(index).expect("a row"), opened.row(index).expect("a row"));
+    }
 }
 
 pub fn read(scratch: &Scratch) -> (Option<Dataset>, Result<(), DataError>) {

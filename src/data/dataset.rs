@@ -110,9 +110,14 @@ impl Dataset {
     /// The file cannot be opened, is in a format that cannot be read (the reason says which and what to do), or the
     /// mapping of the options names fields that are not there.
     pub fn begin(path: &Path, options: &OpenOptions) -> Result<Self, DataError> {
+        Self::begin_with(path, source::open_file(path)?, options)
+    }
+
+    /// [`Dataset::begin`] with the open file; `path` is what messages call it.
+    pub(super) fn begin_with(path: &Path, file: File, options: &OpenOptions) -> Result<Self, DataError> {
         let failed = |source| DataError::Io { path: path.to_owned(), source };
         let unusable = |reason| DataError::Unusable { path: path.to_owned(), reason };
-        let file = Arc::new(source::open_file(path)?);
+        let file = Arc::new(file);
         let stamp = Stamp::of(&file).map_err(failed)?;
         let source = source::open(path, &file, options)?;
         let mark = sniff::encoding(&source.head).map_err(unusable)?;

@@ -25,6 +25,20 @@ const MAX_ASIDE: u64 = 2_000_000;
 /// How long a slow stream is waited for between two looks at the user's wish to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How far the reading came.
+struct Filling {
+    identity: Identity,
+    is_first: bool,
+    /// Outcomes that are not appended yet.
+    pending: Vec<Batch>,
+}
+
+impl Filling {
+    fn new(identity: Identity) -> Self {
+        Self { identity, is_first: true, pending: Vec::new() }
+    }
+}
+
 impl Dataset {
     /// Indexes to the end of the file. Rows become visible in batches while it runs. A second call after the end
     /// does nothing.
@@ -43,29 +57,23 @@ impl Dataset {
         self.fill(Identity::None, progress)
     }
 
+    /// [`Dataset::index`] without a thread of its own: the calling thread cuts the records too.
+    pub(super) fn index_here(&self) -> Result<(), DataError> {
+        let Some(mut blocks) = self.blocks(Arc::default())? else { return self.usable() };
+        let mut filling = Filling::new(Identity::Hash);
+        let mut block = Some(Block::default());
+        while let Some(used) = block {
+            block = self.take(reading::next_cut(&mut blocks, used), &mut filling, || true)?;
+        }
+        self.complete()
+    }
+
     fn fill(&self, identity: Identity, progress: &dyn Progress) -> Result<(), DataError> {
-        let stream = self.0.stream.lock().take();
-        let Some(mut stream) = stream else {
-            return if self.is_complete() {
-                self.usable()
-            } else {
-                Err(self.unusable("is being read already, or reading it was stopped; open it again"))
-            };
-        };
-        let mut mark = (&mut stream).take(self.0.mark as u64);
-        std::io::copy(&mut mark, &mut std::io::sink()).map_err(|source| self.failed(source))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let blocks = Blocks::new(
-            reading::Stoppable { stream, stop: stop.clone() },
-            self.0.layout.splitter(),
-            reading::BLOCK,
-            self.0.options.max_record_bytes.clamp(1, MAX_RECORD_BYTES),
-            self.0.mark as u64,
-            1,
-        );
+        let Some(blocks) = self.blocks(stop.clone())? else { return self.usable() };
         let (cuts_in, cuts) = reading::channel();
         let (used, used_out) = reading::channel();
-        let result = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let cutter = std::thread::Builder::new()
                 .name("cut records".to_owned())
                 .spawn_scoped(scope, move || reading::cut(blocks, &cuts_in, &used_out))
@@ -78,8 +86,34 @@ impl Dataset {
                 Ok(()) => result,
                 Err(_) => Err(self.failed(std::io::Error::other("the reading thread failed; please report it"))),
             }
-        });
-        result?;
+        })?;
+        self.complete()
+    }
+
+    /// The records of the stream, once; `None` when all were read.
+    fn blocks(&self, stop: Arc<AtomicBool>) -> Result<Option<Blocks<impl Read + use<>>>, DataError> {
+        let stream = self.0.stream.lock().take();
+        let Some(mut stream) = stream else {
+            return if self.is_complete() {
+                Ok(None)
+            } else {
+                Err(self.unusable("is being read already, or reading it was stopped; open it again"))
+            };
+        };
+        let mut mark = (&mut stream).take(self.0.mark as u64);
+        std::io::copy(&mut mark, &mut std::io::sink()).map_err(|source| self.failed(source))?;
+        Ok(Some(Blocks::new(
+            reading::Stoppable { stream, stop },
+            self.0.layout.splitter(),
+            reading::BLOCK,
+            self.0.options.max_record_bytes.clamp(1, MAX_RECORD_BYTES),
+            self.0.mark as u64,
+            1,
+        )))
+    }
+
+    /// The end was reached.
+    fn complete(&self) -> Result<(), DataError> {
         if Stamp::of(&self.0.file).map_err(|source| self.failed(source))? != self.0.stamp {
             return Err(DataError::Changed { path: self.0.path.clone() });
         }
@@ -97,8 +131,7 @@ impl Dataset {
         let stage = format!("reading {}", self.name());
         let total = Some(self.0.stamp.bytes);
         let tick = || progress.tick(&stage, self.0.consumed.load(Ordering::Relaxed).min(self.0.stamp.bytes), total);
-        let mut is_first = true;
-        let mut pending: Vec<Batch> = Vec::new();
+        let mut filling = Filling::new(identity);
         tick();
         loop {
             progress.check()?;
@@ -110,40 +143,46 @@ impl Dataset {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            match cut {
-                Cut::Block(mut block) => {
-                    if std::mem::replace(&mut is_first, false) {
-                        self.first_block(&mut block)?;
-                    }
-                    let plan = self.0.plan.read().clone();
-                    let limit = self.0.options.max_record_bytes;
-                    let before = std::mem::take(&mut pending);
-                    let read = || reading::read_block(&block, &plan, self.0.layout, limit, identity);
-                    let (batches, appended) = rayon::join(read, || self.append(before));
-                    appended?;
-                    pending = batches;
-                    if cuts.is_empty() {
-                        // Nothing to do meanwhile: the rows become visible now.
-                        self.append(std::mem::take(&mut pending))?;
-                    }
-                    let _ = used.try_send(block);
-                    tick();
-                }
-                Cut::End(remarks) => {
-                    self.append(std::mem::take(&mut pending))?;
-                    let mut index = self.0.index.write();
-                    remarks.into_iter().for_each(|remark| index.findings.add_for_file(remark));
-                    break;
-                }
-                Cut::Failed(error, rest) => {
-                    self.append(std::mem::take(&mut pending))?;
-                    self.stopped_early(error, rest)?;
-                    break;
-                }
-            }
+            let Some(block) = self.take(cut, &mut filling, || cuts.is_empty())? else { break };
+            let _ = used.try_send(block);
+            tick();
         }
         progress.tick(&stage, self.0.stamp.bytes, total);
         Ok(())
+    }
+
+    /// Reads what was cut and appends what came out of the block before. Returns the used block, `None` at the end.
+    fn take(&self, cut: Cut, filling: &mut Filling, is_idle: impl Fn() -> bool) -> Result<Option<Block>, DataError> {
+        let before = std::mem::take(&mut filling.pending);
+        match cut {
+            Cut::Block(mut block) => {
+                if std::mem::replace(&mut filling.is_first, false) {
+                    self.first_block(&mut block)?;
+                }
+                let plan = self.0.plan.read().clone();
+                let limit = self.0.options.max_record_bytes;
+                let read = || reading::read_block(&block, &plan, self.0.layout, limit, filling.identity);
+                let (batches, appended) = rayon::join(read, || self.append(before));
+                appended?;
+                filling.pending = batches;
+                if is_idle() {
+                    // Nothing to do meanwhile: the rows become visible now.
+                    self.append(std::mem::take(&mut filling.pending))?;
+                }
+                Ok(Some(block))
+            }
+            Cut::End(remarks) => {
+                self.append(before)?;
+                let mut index = self.0.index.write();
+                remarks.into_iter().for_each(|remark| index.findings.add_for_file(remark));
+                Ok(None)
+            }
+            Cut::Failed(error, rest) => {
+                self.append(before)?;
+                self.stopped_early(error, rest)?;
+                Ok(None)
+            }
+        }
     }
 
     fn append(&self, batches: Vec<Batch>) -> Result<(), DataError> {

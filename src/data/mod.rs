@@ -16,6 +16,8 @@ mod error;
 mod finding;
 mod findings;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod indexing;
 mod json_array;

@@ -346,18 +346,22 @@ impl<R: Read> Read for Stoppable<R> {
     }
 }
 
+/// Cuts the next block, in the given buffers.
+pub(super) fn next_cut(blocks: &mut Blocks<impl Read>, mut block: Block) -> Cut {
+    if block.bytes.capacity() > 3 * BLOCK {
+        block.bytes = Vec::new();
+    }
+    match blocks.next(block) {
+        Ok(Some(block)) => Cut::Block(block),
+        Ok(None) => Cut::End(blocks.splitter().remarks()),
+        Err(error) => Cut::Failed(error, blocks.rest()),
+    }
+}
+
 /// Cuts the stream until its end, or until nobody listens any more. Used blocks come back to be filled again.
 pub(super) fn cut(mut blocks: Blocks<impl Read>, cuts: &Sender<Cut>, used: &Receiver<Block>) {
     loop {
-        let mut block = used.try_recv().unwrap_or_default();
-        if block.bytes.capacity() > 3 * BLOCK {
-            block.bytes = Vec::new();
-        }
-        let cut = match blocks.next(block) {
-            Ok(Some(block)) => Cut::Block(block),
-            Ok(None) => Cut::End(blocks.splitter().remarks()),
-            Err(error) => Cut::Failed(error, blocks.rest()),
-        };
+        let cut = next_cut(&mut blocks, used.try_recv().unwrap_or_default());
         let is_last = !matches!(cut, Cut::Block(_));
         if cuts.send(cut).is_err() || is_last {
             return;

@@ -5,12 +5,13 @@
 //! Constraints: batches are small, so memory is bounded by a few rows; the footer's claims are checked against the file's
 //! size before anything is allocated; a panic of the Parquet library on a malformed file becomes an error.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Error, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 
 use arrow_array::RecordBatch;
 use arrow_json::writer::{LineDelimited, WriterBuilder};
@@ -80,9 +81,26 @@ fn check_footer(file: &File, bytes: u64) -> Result<(), String> {
     if footer > bytes - SMALLEST { Err(format!("its footer claims {footer} bytes of {bytes}")) } else { Ok(()) }
 }
 
-/// Runs a call into the Parquet library; its errors and panics become text.
+thread_local! {
+    static IN_LIBRARY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a call into the Parquet library; its errors and panics become text. Such a panic is told as an error, so it
+/// is not printed besides; panics elsewhere reach the hook that was set before.
 pub(super) fn guarded<T, E: std::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IN_LIBRARY.get() {
+                before(info);
+            }
+        }));
+    });
+    let was_inside = IN_LIBRARY.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    IN_LIBRARY.set(was_inside);
+    match result {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("its content contradicts itself".to_owned()),
     }
@@ -144,5 +162,22 @@ impl Read for Lines {
                 return Ok(0);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_library_is_an_error_and_only_it_is_silent() {
+        let inside = guarded(|| {
+            let nested = guarded(|| -> Result<(), String> { panic!("on purpose") });
+            assert_eq!(nested, Err("its content contradicts itself".to_owned()));
+            Ok::<_, String>(IN_LIBRARY.get())
+        });
+        assert_eq!(inside, Ok(true));
+        assert!(!IN_LIBRARY.get());
+        assert_eq!(guarded(|| Err::<(), _>("no column")), Err("no column".to_owned()));
     }
 }

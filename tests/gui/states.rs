@@ -137,6 +137,18 @@ fn no_state_breaks_the_layout_of_a_small_window() {
     }
 }
 
+/// Draws frames until a widget of this name is there.
+fn appears(harness: &mut Harness<'_, App>, label: &str) {
+    for _ in 0..20_000 {
+        if harness.query_by_label(label).is_some() {
+            return;
+        }
+        harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("{label:?} does not appear");
+}
+
 #[test]
 fn looking_into_a_file_holds_nothing_up_and_can_be_stopped() {
     let board = Arc::new(Board::default());
@@ -156,16 +168,10 @@ fn looking_into_a_file_holds_nothing_up_and_can_be_stopped() {
     harness.get_by_label("Looking for near-duplicates and languages…");
     for name in ["custom", "safe", "harmful"] {
         let stop = format!("Stop looking into {name}");
-        let mut frames = 0;
-        while harness.query_by_label(&stop).is_none() {
-            harness.step();
-            frames += 1;
-            assert!(frames < 20_000, "{name} is not looked into");
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+        appears(&mut harness, &stop);
         harness.get_by_label(&stop).click();
-        harness.run_steps(2);
-        harness.get_by_label(&format!("Look for near-duplicates and languages: {name}"));
+        // The job sees the wish at its next look, which is on its own thread.
+        appears(&mut harness, &format!("Look for near-duplicates and languages: {name}"));
     }
     settle(&mut harness);
     board.looking.store(false, Ordering::Relaxed);

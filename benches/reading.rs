@@ -15,6 +15,10 @@ use dipole::data::{Dataset, OpenOptions};
 use dipole::jobs::Silent;
 use rand::{RngExt, SeedableRng};
 
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BYTES: u64 = 600_000_000;
 const ROUNDS: usize = 5;
 

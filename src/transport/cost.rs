@@ -121,6 +121,16 @@ impl<'a> Clouds<'a> {
         (by_bytes.min(by_flops) / 8 * 8).clamp(8, 512)
     }
 
+    /// Unit custom rows, n×d.
+    pub(crate) fn custom(&self) -> &[f32] {
+        &self.x
+    }
+
+    /// Unit reference rows of all blocks, 32 a group, zero rows as padding.
+    pub(crate) fn references(&self) -> &[f32] {
+        &self.y
+    }
+
     /// Cosines of the custom rows `first..first + rows` with all columns into the front of `out`; padding gets 0.
     pub(crate) fn cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
         self.product(self.rows(first, rows), &self.y, self.groups * LANES, out);

@@ -7,6 +7,7 @@
 //! rows nor files.
 
 mod adam;
+mod assemble;
 mod cost;
 mod cpu;
 mod error;

@@ -8,9 +8,10 @@ use super::kernel::PerBlock;
 use super::push_pull::{Alignment, Learned};
 use super::{Stop, TransportError};
 
-const ITERATIONS: usize = 10;
+pub(super) const ITERATIONS: usize = 10;
 
 /// G and f of both references at uniform weights, one a custom row, not centred.
+#[derive(Debug, Clone)]
 pub(crate) struct Ranking {
     pub scores: Vec<f64>,
     pub potentials: Vec<PerBlock>,

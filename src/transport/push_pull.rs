@@ -177,23 +177,10 @@ impl<'s, 'k> Alignment<'s, 'k> {
         })
     }
 
-    /// J_τ at these weights by the semi-dual of the newest potentials, ESS/n, and KL(w ‖ 1/n).
-    pub(crate) fn objective(&self, weights: &[f64], tau: f64, columns: &[Vec<f64>; BLOCKS]) -> (f64, f64, f64) {
-        let n = self.rows() as f64;
-        let [rows, square, entropy] = sums(self.rows(), |i| {
-            let w = weights[i];
-            [w * self.scores[i], w * w, if w > 0.0 { w * w.ln() } else { 0.0 }]
-        });
-        let mean = |g: &Vec<f64>| if g.is_empty() { 0.0 } else { g.iter().sum::<f64>() / g.len() as f64 };
-        let lambda = self.settings.lambda;
-        let divergence = (entropy + n.ln()).max(0.0);
-        let dual = rows + (1.0 - lambda) * mean(&columns[0]) - lambda * mean(&columns[1]);
-        (dual + tau * divergence, 1.0 / (n * square), divergence)
-    }
-
     /// Records and announces one outer step.
     pub(crate) fn record(&self, trace: &mut Vec<TracePoint>, weights: &[f64], tau: f64, residual: f64) {
-        let (objective, effective_share, _) = self.objective(weights, tau, &self.columns);
+        let (objective, effective_share, _) =
+            objective(self.settings.lambda, &self.scores, weights, tau, &self.columns);
         let step = trace.len() + 1;
         let point = TracePoint {
             step,
@@ -207,6 +194,25 @@ impl<'s, 'k> Alignment<'s, 'k> {
         self.observer.step(&point);
         trace.push(point);
     }
+}
+
+/// J_τ at these weights by the semi-dual of potentials f, as the scores G, and g; ESS/n; and KL(w ‖ 1/n).
+pub(crate) fn objective(
+    lambda: f64,
+    scores: &[f64],
+    weights: &[f64],
+    tau: f64,
+    columns: &[Vec<f64>; BLOCKS],
+) -> (f64, f64, f64) {
+    let n = scores.len() as f64;
+    let [rows, square, entropy] = sums(scores.len(), |i| {
+        let w = weights[i];
+        [w * scores[i], w * w, if w > 0.0 { w * w.ln() } else { 0.0 }]
+    });
+    let mean = |g: &Vec<f64>| if g.is_empty() { 0.0 } else { g.iter().sum::<f64>() / g.len() as f64 };
+    let divergence = (entropy + n.ln()).max(0.0);
+    let dual = rows + (1.0 - lambda) * mean(&columns[0]) - lambda * mean(&columns[1]);
+    (dual + tau * divergence, 1.0 / (n * square), divergence)
 }
 
 /// G_i = (1-λ) f^Q_i - λ f^M_i.
@@ -230,27 +236,27 @@ impl crate::jobs::Progress for Wrapped<'_> {
 /// Runs the scaling iteration from uniform weights.
 pub(crate) fn scaling(alignment: &mut Alignment<'_, '_>) -> Result<Learned, TransportError> {
     let uniform = vec![1.0 / alignment.rows() as f64; alignment.rows()];
-    scaling_from(alignment, uniform)
+    scaling_from(alignment, uniform, Vec::new())
 }
 
-/// Runs the scaling iteration from given positive weights that sum to 1.
+/// Runs the scaling iteration from given positive weights that sum to 1, after the steps of this trace.
 pub(crate) fn scaling_from(
     alignment: &mut Alignment<'_, '_>,
     mut weights: Vec<f64>,
+    mut trace: Vec<TracePoint>,
 ) -> Result<Learned, TransportError> {
     let (settings, observer) = (alignment.settings, alignment.observer);
     let lambda = settings.lambda;
     let mut log_weights: Vec<f64> = weights.iter().map(|w| w.ln()).collect();
     alignment.sweep(&|i, _| weights[i])?;
     let mut gibbs = alignment.gibbs();
-    let mut trace = Vec::new();
     let mut alpha = settings.alpha;
     let smallest_alpha = SMALLEST_ALPHA.min(alpha);
     let (mut best, mut since) = (f64::INFINITY, 0);
     let mut stop = Stop::StepLimit;
     let mut residual = f64::INFINITY;
     let mut settled = false;
-    for step in 1..=settings.max_steps {
+    for step in trace.len() + 1..=settings.max_steps {
         observer.tick("aligning", step as u64, Some(settings.max_steps as u64));
         observer.check()?;
         let tau = gibbs.tau;

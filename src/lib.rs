@@ -18,7 +18,7 @@
 //!       model              frozen networks
 //!        |
 //!       data               rows, schemas, readers, quarantine
-//! jobs                     a leaf: progress, cancellation, background work
+//! jobs, gpu                leaves: progress and background work; graphics adapters and devices
 //! ```
 //!
 //! # How failures travel
@@ -28,6 +28,7 @@
 pub mod commands;
 pub mod data;
 pub mod embedding;
+pub mod gpu;
 pub mod gui;
 pub mod jobs;
 pub mod model;

@@ -25,7 +25,7 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn layers_below_the_screen_do_not_name_it() {
-    let layers = ["jobs", "data", "model", "embedding", "transport", "selection", "training", "project"];
+    let layers = ["jobs", "gpu", "data", "model", "embedding", "transport", "selection", "training", "project"];
     let mut checked = 0;
     for path in layers.iter().flat_map(|layer| sources(&format!("src/{layer}"), "rs")) {
         let text = read(&path);
@@ -40,7 +40,7 @@ fn layers_below_the_screen_do_not_name_it() {
 
 #[test]
 fn layers_look_down_only() {
-    let order = ["jobs", "data", "model", "embedding", "transport", "selection", "project"];
+    let order = ["jobs", "gpu", "data", "model", "embedding", "transport", "selection", "project"];
     for (level, layer) in order.iter().enumerate() {
         for path in sources(&format!("src/{layer}"), "rs") {
             let text = read(&path);
@@ -91,6 +91,11 @@ fn every_shader_has_a_header_and_is_valid() {
     for path in shaders {
         let text = read(&path);
         assert!(text.starts_with("//"), "{} has no header", path.display());
+        // A stage may name what is put before it.
+        let text = match text.lines().find_map(|line| line.strip_prefix("// Include: ")) {
+            Some(name) => read(&path.with_file_name(name)) + &text,
+            None => text,
+        };
         let module = naga::front::wgsl::parse_str(&text)
             .unwrap_or_else(|error| panic!("{}: {}", path.display(), error.emit_to_string(&text)));
         let mut validator =

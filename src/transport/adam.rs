@@ -4,8 +4,10 @@
 //! differentiation through the iterations). Adam: Kingma and Ba (2015), algorithm 1. The paper publishes no learning
 //! rate; here it starts at 0.1 and halves when the residual stops falling. Constraint: slow beside `scaling`.
 
+use super::gibbs::Gibbs;
 use super::push_pull::{Alignment, Learned};
-use super::{Stop, TransportError};
+use super::{CheckedSettings, Observer, Stop, TracePoint, TransportError};
+use crate::jobs::Cancelled;
 
 const RATE: f64 = 0.1;
 const SMALLEST_RATE: f64 = 1e-4;
@@ -18,10 +20,59 @@ const NESTED_SWEEPS: usize = 100;
 /// Below this residual the iterate is taken; it leaves room for the last settling.
 const TARGET: f64 = 5e-4;
 
+/// An engine that solves both transports at given weights.
+pub(crate) trait Nested {
+    type Error: From<TransportError> + From<Cancelled>;
+
+    /// Sweeps at these weights until the column marginals hold to `tolerance`, `most` sweeps ran, or nothing improves.
+    fn settle(&mut self, weights: &[f64], tolerance: f64, most: usize) -> Result<(), Self::Error>;
+    /// G of the newest sweep.
+    fn scores(&self) -> &[f64];
+    /// p of the current scores.
+    fn gibbs(&self) -> Gibbs;
+    /// ‖p - w‖₁.
+    fn residual(&self, gibbs: &Gibbs, weights: &[f64]) -> f64;
+    /// Whether this residual of settled weights shows a stationary point.
+    fn confirms(&self, residual: f64) -> bool;
+    /// Records and announces one step.
+    fn record(&self, trace: &mut Vec<TracePoint>, weights: &[f64], tau: f64, residual: f64);
+}
+
+impl Nested for Alignment<'_, '_> {
+    type Error = TransportError;
+
+    fn settle(&mut self, weights: &[f64], tolerance: f64, most: usize) -> Result<(), TransportError> {
+        Alignment::settle(self, weights, tolerance, most)
+    }
+
+    fn scores(&self) -> &[f64] {
+        &self.scores
+    }
+
+    fn gibbs(&self) -> Gibbs {
+        Alignment::gibbs(self)
+    }
+
+    fn residual(&self, gibbs: &Gibbs, weights: &[f64]) -> f64 {
+        Alignment::residual(self, gibbs, weights)
+    }
+
+    fn confirms(&self, residual: f64) -> bool {
+        Alignment::confirms(self, residual)
+    }
+
+    fn record(&self, trace: &mut Vec<TracePoint>, weights: &[f64], tau: f64, residual: f64) {
+        Alignment::record(self, trace, weights, tau, residual);
+    }
+}
+
 /// Adam steps from uniform weights.
-pub(crate) fn adam(alignment: &mut Alignment<'_, '_>) -> Result<Learned, TransportError> {
-    let (settings, observer) = (alignment.settings, alignment.observer);
-    let n = alignment.rows();
+pub(crate) fn adam<N: Nested>(
+    alignment: &mut N,
+    settings: &CheckedSettings,
+    observer: &dyn Observer,
+    n: usize,
+) -> Result<Learned, N::Error> {
     let mut theta = vec![0.0f64; n];
     let mut weights = vec![1.0 / n as f64; n];
     let mut moments = vec![[0.0f64; 2]; n];
@@ -53,7 +104,7 @@ pub(crate) fn adam(alignment: &mut Alignment<'_, '_>) -> Result<Learned, Transpo
             rate = (rate / 2.0).max(SMALLEST_RATE);
             (best, since) = (residual, 0);
         }
-        descend(&mut theta, &mut moments, &mut weights, &alignment.scores, gibbs.tau, rate, step);
+        descend(&mut theta, &mut moments, &mut weights, alignment.scores(), gibbs.tau, rate, step);
     }
     alignment.settle(&weights, NESTED_TOLERANCE / 10.0, NESTED_SWEEPS)?;
     let gibbs = alignment.gibbs();

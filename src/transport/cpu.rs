@@ -118,7 +118,7 @@ impl CpuEngine {
                 push_pull::scaling_from(&mut alignment, reached.weights, reached.trace)?
             }
             (SolverKind::Scaling, None) => push_pull::scaling(&mut alignment)?,
-            (SolverKind::Adam, _) => adam::adam(&mut alignment)?,
+            (SolverKind::Adam, _) => adam::adam(&mut alignment, settings, observer, problem.custom.rows)?,
             (SolverKind::OneShot, _) => one_shot::one_shot(&mut alignment)?,
         };
         let ranking = ranking

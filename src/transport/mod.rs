@@ -12,6 +12,7 @@ mod cost;
 mod cpu;
 mod error;
 mod gibbs;
+mod gpu;
 mod kernel;
 mod log_domain;
 mod one_shot;
@@ -25,6 +26,7 @@ mod simd;
 
 pub use cpu::CpuEngine;
 pub use error::TransportError;
+pub use gpu::{GpuEngine, GpuKernel, Injection};
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use pass::KernelFormat;
 pub use problem::{Points, Problem};

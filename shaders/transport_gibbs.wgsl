@@ -1,0 +1,205 @@
+// Sums over all rows after a sweep: the mass of the new weights, the temperature that meets the asked share, the
+// residual of the Gibbs weights, and the new weights themselves.
+//
+// Include: transport.wgsl
+// Bindings (group 0)
+//   0  uniform  Problem
+//   1  storage  vec2<f32>    read, f of every row
+//   2  storage  vec2<f32>    read and write, (ln w, ln of the unnormalised new w) of every row
+//   3  storage  Control      read and write
+// Shapes: one workgroup of 256 threads; `gibbs` after the sweep, `lift` before a scaling sweep.
+// Limits: 4 KiB of workgroup memory; a pass over the rows a Newton step, at most 60.
+
+@group(0) @binding(0) var<uniform> problem: Problem;
+@group(0) @binding(1) var<storage, read> potentials: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> weights: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> control: Control;
+
+const THREADS: u32 = 256u;
+// A spread of the scores below this multiple of the costs is rounding.
+const TIED: f32 = 2e-6;
+const NEWTON_STEPS: u32 = 60u;
+const NEWTON_END: f32 = 5e-7;
+
+var<workgroup> shared_values: array<vec4<f32>, 256>;
+var<workgroup> answer: vec4<f32>;
+var<workgroup> running: u32;
+
+fn sum4(value: vec4<f32>, thread: u32) -> vec4<f32> {
+    shared_values[thread] = value;
+    workgroupBarrier();
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+        if thread < width {
+            shared_values[thread] += shared_values[thread + width];
+        }
+        workgroupBarrier();
+    }
+    if thread == 0u {
+        answer = shared_values[0];
+    }
+    return workgroupUniformLoad(&answer);
+}
+
+fn max4(value: vec4<f32>, thread: u32) -> vec4<f32> {
+    shared_values[thread] = value;
+    workgroupBarrier();
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+        if thread < width {
+            shared_values[thread] = max(shared_values[thread], shared_values[thread + width]);
+        }
+        workgroupBarrier();
+    }
+    if thread == 0u {
+        answer = shared_values[0];
+    }
+    return workgroupUniformLoad(&answer);
+}
+
+fn score_of(row: u32) -> f32 {
+    let f = potentials[row];
+    return (1.0 - problem.lambda) * f.x - problem.lambda * f.y;
+}
+
+// Sums of p, p p, p gap, p p gap at beta = 1/tau, p = exp(-beta gap).
+fn moments(beta: f32, smallest: f32, thread: u32) -> vec4<f32> {
+    var outer = vec4<f32>();
+    var inner = vec4<f32>();
+    var since = 0u;
+    for (var row = thread; row < problem.rows; row += THREADS) {
+        let gap = score_of(row) - smallest;
+        let p = exponential(-beta * gap);
+        inner += vec4<f32>(p, p * p, p * gap, p * p * gap);
+        since++;
+        // Short sums of short sums lose less to rounding than one long one.
+        if since == 32u {
+            outer += inner;
+            inner = vec4<f32>();
+            since = 0u;
+        }
+    }
+    return sum4(outer + inner, thread);
+}
+
+fn temperature(smallest: f32, spread: f32, thread: u32) -> f32 {
+    let target_log = natural_log(problem.share) + natural_log(f32(problem.rows));
+    var low = natural_log(1e-9 / spread);
+    var high = natural_log(1e6 / spread);
+    var x = 0.0;
+    if control.tau > 0.0 {
+        x = clamp(-natural_log(control.tau), low, high);
+    } else {
+        var part = vec4<f32>();
+        for (var row = thread; row < problem.rows; row += THREADS) {
+            let gap = score_of(row) - smallest;
+            part += vec4<f32>(gap, gap * gap, 0.0, 0.0);
+        }
+        let all = sum4(part, thread) / f32(problem.rows);
+        // For normal scores the share is exp(-beta^2 variance).
+        let variance = max(all.y - all.x * all.x, 1e-4 * spread * spread);
+        x = clamp(0.5 * natural_log(-natural_log(problem.share) / variance), low, high);
+    }
+    for (var step = 0u; step < NEWTON_STEPS; step++) {
+        let beta = exponential(x);
+        let s = moments(beta, smallest, thread);
+        let value = 2.0 * natural_log(s.x) - natural_log(max(s.y, 1e-37)) - target_log;
+        let slope = 2.0 * beta * (s.w / max(s.y, 1e-37) - s.z / s.x);
+        if value > 0.0 {
+            low = x;
+        } else {
+            high = x;
+        }
+        let newton = x - value / min(slope, -1e-30);
+        let next = select(0.5 * (low + high), newton, newton > low && newton < high);
+        if thread == 0u {
+            running = select(0u, 1u, abs(next - x) > NEWTON_END && high - low > NEWTON_END);
+        }
+        x = next;
+        if workgroupUniformLoad(&running) == 0u {
+            break;
+        }
+    }
+    return exponential(-x);
+}
+
+@compute @workgroup_size(256)
+fn gibbs(@builtin(local_invocation_index) thread: u32) {
+    if thread == 0u {
+        running = control.halted;
+    }
+    if workgroupUniformLoad(&running) != RUNNING {
+        return;
+    }
+    let far = -3e38;
+    var ends = vec4<f32>(far);
+    var part = vec4<f32>();
+    for (var row = thread; row < problem.rows; row += THREADS) {
+        let score = score_of(row);
+        ends = max(ends, vec4<f32>(score, -score, far, far));
+        part.x += exponential(weights[row].y);
+        part.y += select(1.0, 0.0, is_finite(score));
+    }
+    let found = sum4(part, thread);
+    let extent = max4(ends, thread);
+    let mass = found.x;
+    let smallest = -extent.y;
+    let spread = extent.x - smallest;
+    if !(mass > 0.0) || !is_finite(mass) || found.y > 0.0 {
+        if thread == 0u {
+            control.bad = 1u;
+            control.halted = BROKEN;
+        }
+        return;
+    }
+    var tau = problem.tau;
+    if problem.share > 0.0 {
+        if spread <= TIED * problem.scale {
+            // Uniform whatever tau is.
+            tau = problem.scale;
+        } else {
+            tau = temperature(smallest, spread, thread);
+        }
+    }
+    let normaliser = moments(1.0 / tau, smallest, thread).x;
+    let log_mass = natural_log(mass);
+    let scaling = control.mode == SCALING;
+    var sums = vec4<f32>();
+    for (var row = thread; row < problem.rows; row += THREADS) {
+        let score = score_of(row);
+        let p = exponential(-(score - smallest) / tau) / normaliser;
+        var log_weight = weights[row].x;
+        let residual = abs(p - exponential(log_weight));
+        if scaling {
+            log_weight = weights[row].y - log_mass;
+            weights[row].x = log_weight;
+        }
+        let w = exponential(log_weight);
+        sums += vec4<f32>(residual, w * score, w * w, w * log_weight);
+    }
+    let all = sum4(sums, thread);
+    if thread == 0u {
+        control.log_mass = log_mass;
+        control.tau = tau;
+        control.residual = all.x;
+        control.score = all.y;
+        control.square = all.z;
+        control.entropy = all.w;
+    }
+}
+
+@compute @workgroup_size(256)
+fn lift(@builtin(local_invocation_index) thread: u32) {
+    if thread == 0u {
+        running = control.halted;
+    }
+    if workgroupUniformLoad(&running) != RUNNING {
+        return;
+    }
+    var part = vec4<f32>(-3e38);
+    for (var row = thread; row < problem.rows; row += THREADS) {
+        part.x = max(part.x, damped(control.alpha, control.tau, 0.0, weights[row].x, score_of(row)));
+    }
+    let all = max4(part, thread);
+    if thread == 0u {
+        control.shift = all.x;
+    }
+}

@@ -6,6 +6,8 @@ mod clouds;
 mod edges;
 #[path = "transport/gpu.rs"]
 mod gpu;
+#[path = "transport/gpu_failures.rs"]
+mod gpu_failures;
 #[path = "transport/invariants.rs"]
 mod invariants;
 #[path = "transport/oracle.rs"]

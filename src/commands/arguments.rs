@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::data::FieldRole;
 use crate::embedding::{EncoderChoice, Views};
 use crate::selection::{Keep, RankBy, WeightMode};
-use crate::transport::SolverKind;
+use crate::transport::{EngineChoice, SolverKind};
 
 /// Make fine-tuning data safe before it reaches a model.
 ///
@@ -44,6 +44,8 @@ pub enum Command {
     Verify(Verify),
     /// Say how much the vector cache takes, or empty it
     Cache(Cache),
+    /// List the graphics adapters, test what they compute, and measure how fast they read
+    Gpu(Gpu),
 }
 
 #[derive(Debug, Args)]
@@ -128,8 +130,12 @@ pub struct Purify {
     pub cache: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// What computes the weights; auto takes whichever a short trial finds faster
     #[arg(long, value_enum, default_value = "auto")]
-    pub engine: EngineChoice,
+    pub engine: EngineName,
+    /// Graphics adapter by its name in `dipole gpu` [default: the likely fastest]
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
     /// Bytes the kept kernel may take, for example 2GiB
     #[arg(long, value_name = "SIZE", value_parser = byte_size)]
     pub memory: Option<u64>,
@@ -161,9 +167,27 @@ pub enum Preset {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EngineChoice {
+pub enum EngineName {
     Auto,
+    Gpu,
     Cpu,
+}
+
+impl From<EngineName> for EngineChoice {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Auto => Self::Auto,
+            EngineName::Gpu => Self::Gpu,
+            EngineName::Cpu => Self::Cpu,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Gpu {
+    /// Only list them
+    #[arg(long)]
+    pub no_test: bool,
 }
 
 #[derive(Debug, Args)]

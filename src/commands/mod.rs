@@ -6,6 +6,7 @@ mod arguments;
 mod cache;
 mod demo;
 mod evaluate;
+mod gpu;
 mod inspect;
 mod preflight;
 mod purify;
@@ -41,6 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Purify(purify)) => purify::run(&purify, &terminal),
         Some(Command::Evaluate(evaluate)) => evaluate::run(&evaluate, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
+        Some(Command::Gpu(gpu)) => gpu::run(&gpu, &terminal),
         Some(Command::Verify(verify)) => verify::run(&verify, &terminal),
     };
     match result {

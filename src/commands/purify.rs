@@ -11,7 +11,7 @@ use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, Mapping, OpenOptions};
 use crate::project::{self, Export, ExportContext, ExportReport, Folders, Plan, Purified, Sets};
 use crate::selection::{Decisions, Selection, SelectionSettings, WeightMode};
-use crate::transport::{CpuEngine, Regularisation, Settings};
+use crate::transport::{ChosenEngine, Regularisation, Settings};
 
 pub fn run(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let plan = plan(arguments)?;
@@ -45,7 +45,7 @@ pub fn purify(
 ) -> anyhow::Result<Done> {
     project::check_folder(out, plan)?;
     let sets = Sets::open(plan, terminal)?;
-    let purified = project::purify(&sets, plan, &CpuEngine::default(), cache, terminal)?;
+    let purified = project::purify(&sets, plan, &ChosenEngine::default(), cache, terminal)?;
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
     let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &sets.custom, decisions)?;
     let export = Export { sets: &sets, plan, purified: &purified, selection: &selection, decisions, context };
@@ -66,6 +66,7 @@ impl Done {
             },
             "solve": {
                 "engine": outcome.engine,
+                "engine_reason": outcome.engine_reason,
                 "kernel": outcome.kernel,
                 "stop": outcome.stop,
                 "iterations": outcome.iterations,
@@ -105,6 +106,9 @@ impl Done {
             "embedding {:.1} s, transport {:.1} s on {} ({} kernel)",
             self.purified.timing.embed, self.purified.timing.solve, outcome.engine, outcome.kernel,
         )?;
+        if !outcome.engine_reason.is_empty() {
+            writeln!(text, "engine {}: {}", outcome.engine, outcome.engine_reason)?;
+        }
         writeln!(text, "export: {}", report.folder.display())?;
         Ok(text)
     }
@@ -136,6 +140,8 @@ fn plan(arguments: &Purify) -> anyhow::Result<Plan> {
         seed: arguments.seed,
         threads: arguments.threads,
         memory_budget: arguments.memory.unwrap_or(base.memory_budget),
+        engine: arguments.engine.into(),
+        adapter: arguments.adapter.clone(),
         ..base
     };
     settings.clone().checked()?;

@@ -5,9 +5,11 @@
 //! a driver does: lost devices, memory and refused commands become [`GpuError`].
 
 mod adapter;
+mod bandwidth;
 mod device;
 mod error;
 
 pub use adapter::{Adapter, AdapterKind, adapters};
+pub use bandwidth::bandwidth;
 pub use device::{Binding, Device, Stage};
 pub use error::GpuError;

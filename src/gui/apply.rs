@@ -114,6 +114,7 @@ impl App {
                 self.settings_open = !self.settings_open;
                 if self.settings_open {
                     self.measure_cache();
+                    self.list_adapters();
                 }
             }
             Action::SavePicture => self.save_picture(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, exact_leakage, leakage};
 use crate::data::{Dataset, Finding, Format, Mapping, OpenOptions, Quarantined, Row, RowId, Stats};
 use crate::embedding::{Cache, CacheSize};
+use crate::gpu::Adapter;
 use crate::jobs::Progress;
 use crate::project::{
     Demo, Export, ExportContext, ExportReport, Plan, Project, ProjectStore, Purified, Sets, export as export_folder,
@@ -112,6 +113,8 @@ pub struct ExportRequest {
 pub trait Backend: Send + Sync + 'static {
     /// The engine's name for the status line.
     fn engine(&self) -> String;
+    /// Graphics adapters that can compute, the likely fastest first.
+    fn adapters(&self) -> Vec<Adapter>;
     /// Sniffs the file; [`RowSource::index`] reads it.
     fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String>;
     /// The project that belongs to a custom file.
@@ -246,6 +249,10 @@ impl DecisionLog for Project {
 impl Backend for Library {
     fn engine(&self) -> String {
         self.engine.name()
+    }
+
+    fn adapters(&self) -> Vec<Adapter> {
+        crate::gpu::adapters()
     }
 
     fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String> {

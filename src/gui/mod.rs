@@ -83,7 +83,7 @@ impl GuiOptions {
 pub fn run(options: GuiOptions) -> anyhow::Result<()> {
     let folders = crate::project::Folders::of_user();
     let backend = backend::Library {
-        engine: Arc::new(crate::transport::CpuEngine::new()),
+        engine: Arc::new(crate::transport::ChosenEngine::default()),
         cache_dir: options.cache_dir.clone(),
         project_root: options.project_root.clone().unwrap_or(folders.projects),
         sample: folders.demo,

@@ -12,6 +12,7 @@ use super::text_cache::TextCache;
 use super::view::{Column, Filter, Sort, Verdicts, ViewRows};
 use super::writer::{Record, Writer};
 use crate::embedding::CacheSize;
+use crate::gpu::Adapter;
 use crate::jobs::{Job, Snapshot};
 use crate::project::{ExportReport, Plan};
 use crate::selection::{Decision, Verdict};
@@ -94,6 +95,15 @@ pub struct CacheState {
     pub error: Option<String>,
 }
 
+/// The graphics adapters of this machine.
+#[derive(Default)]
+pub struct AdapterState {
+    pub job: Option<Job<(), Vec<Adapter>>>,
+    /// `None` until they were looked for.
+    pub list: Option<Vec<Adapter>>,
+    pub error: Option<String>,
+}
+
 /// Rows by fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -130,6 +140,7 @@ pub struct Session {
     pub table: Table,
     pub export: ExportState,
     pub cache: CacheState,
+    pub adapters: AdapterState,
     /// Raw texts of quarantined records, by file and record number.
     pub raw: HashMap<(u64, u64), Result<String, String>>,
     pub counts: Counts,
@@ -151,6 +162,7 @@ impl Default for Session {
             table: Table::default(),
             export: ExportState::default(),
             cache: CacheState::default(),
+            adapters: AdapterState::default(),
             raw: HashMap::new(),
             counts: Counts::default(),
         }

@@ -288,6 +288,7 @@ mod tests {
             warnings: Vec::new(),
             kernel: String::new(),
             engine: String::new(),
+            engine_reason: String::new(),
         };
         let fingerprint =
             crate::embedding::Fingerprint { encoder: String::new(), hash: String::new(), details: Default::default() };

@@ -177,6 +177,7 @@ impl App {
         self.poll_table();
         self.poll_export();
         self.poll_cache();
+        self.poll_adapters();
         self.poll_small_jobs();
     }
 
@@ -395,6 +396,30 @@ impl App {
             let ctx = self.ctx.clone();
             cache.job = Some(Job::spawn("Measuring the vector cache", move || ctx.request_repaint(), work));
         }
+    }
+
+    /// Looks for graphics adapters, once.
+    pub(super) fn list_adapters(&mut self) {
+        let (backend, ctx) = (self.backend.clone(), self.ctx.clone());
+        let adapters = &mut self.session.adapters;
+        if adapters.job.is_none() && adapters.list.is_none() {
+            let work = move |_: &JobContext<()>| Ok::<_, String>(backend.adapters());
+            adapters.job = Some(Job::spawn("Looking for graphics adapters", move || ctx.request_repaint(), work));
+        }
+    }
+
+    fn poll_adapters(&mut self) {
+        let adapters = &mut self.session.adapters;
+        let Some(job) = &mut adapters.job else { return };
+        match job.poll() {
+            JobState::Running => return,
+            JobState::Done(list) => adapters.list = Some(list),
+            JobState::Failed(JobFailure::Cancelled) | JobState::Taken => {}
+            JobState::Failed(failure) => {
+                (adapters.error, adapters.list) = (Some(failure.to_string()), Some(Vec::new()))
+            }
+        }
+        adapters.job = None;
     }
 
     pub(super) fn clear_cache(&mut self) {

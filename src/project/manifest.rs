@@ -260,6 +260,7 @@ fn run(what: &Export<'_>) -> Value {
         "seconds": { "embed": timing.embed, "solve": timing.solve },
         "vectors": { "computed": what.purified.computed, "cached": what.purified.cached },
         "threads": what.plan.settings.threads,
+        "engine_reason": what.purified.outcome.engine_reason,
         "host": host,
     })
 }

@@ -103,6 +103,7 @@ impl Solved<'_> {
             warnings,
             kernel: self.kernel,
             engine: self.engine,
+            engine_reason: String::new(),
             weights: self.learned.weights,
         }
     }

@@ -8,6 +8,7 @@
 
 mod adam;
 mod assemble;
+mod chosen;
 mod cost;
 mod cpu;
 mod error;
@@ -24,9 +25,10 @@ mod rounding;
 mod settings;
 mod simd;
 
+pub use chosen::{ChosenEngine, EngineChoice};
 pub use cpu::CpuEngine;
 pub use error::TransportError;
-pub use gpu::{GpuEngine, GpuKernel, Injection};
+pub use gpu::{GpuCheck, GpuEngine, GpuKernel, Injection, check_adapter};
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use pass::KernelFormat;
 pub use problem::{Points, Problem};

@@ -83,4 +83,6 @@ pub struct Outcome {
     /// How the kernel was held: `kept-f32`, `kept-bf16`, `recomputed`.
     pub kernel: String,
     pub engine: String,
+    /// Why this engine was taken; empty where it was asked for.
+    pub engine_reason: String,
 }

@@ -1,6 +1,6 @@
 //! The knobs of a solve, raw and checked.
 
-use super::TransportError;
+use super::{EngineChoice, TransportError};
 
 const MOST_STEPS: usize = 1_000_000;
 const MOST_THREADS: usize = 4096;
@@ -46,6 +46,10 @@ pub struct Settings {
     pub threads: usize,
     /// Bytes a kept kernel may take (2 GiB); past it, tiles are recomputed.
     pub memory_budget: u64,
+    /// Which engine computes; engines differ by their rounding.
+    pub engine: EngineChoice,
+    /// Name of the graphics adapter; the likely fastest where it is not given.
+    pub adapter: Option<String>,
 }
 
 impl Default for Settings {
@@ -60,6 +64,8 @@ impl Default for Settings {
             seed: 0,
             threads: 0,
             memory_budget: 2 << 30,
+            engine: EngineChoice::Auto,
+            adapter: None,
         }
     }
 }

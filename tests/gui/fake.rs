@@ -194,6 +194,10 @@ impl Backend for Fake {
         "none".to_owned()
     }
 
+    fn adapters(&self) -> Vec<dipole::gpu::Adapter> {
+        Vec::new()
+    }
+
     fn open(&self, path: &Path, _mapping: Option<Mapping>) -> Result<Handle, String> {
         if path.ends_with("broken") {
             return Err("no record in it can be read".to_owned());
@@ -273,6 +277,7 @@ impl Backend for Fake {
             warnings: Vec::new(),
             kernel: "none".to_owned(),
             engine: "none".to_owned(),
+            engine_reason: String::new(),
         };
         let fingerprint = dipole::embedding::Fingerprint {
             encoder: "none".to_owned(),

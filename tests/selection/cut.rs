@@ -33,6 +33,7 @@ fn outcome(score: &[f64], weights: &[f64]) -> Outcome {
         warnings: Vec::new(),
         kernel: "kept-f32".to_owned(),
         engine: "fake".to_owned(),
+        engine_reason: String::new(),
     }
 }
 

@@ -244,7 +244,11 @@ pub fn status_bar(ui: &mut Ui, cx: &mut Cx<'_>) {
             ui.label(RichText::new("●").color(*colours.good));
             ui.label("offline").on_hover_text("Dipole uses no network. Your rows stay on this machine.");
             ui.separator();
-            ui.label(format!("engine: {}", cx.app.engine)).on_hover_text("What computes the weights.");
+            let outcome = cx.app.session().solved.as_ref().map(|solved| &solved.purified.outcome);
+            let engine = outcome.map_or(cx.app.engine.as_str(), |outcome| outcome.engine.as_str());
+            let why = outcome.map_or("", |outcome| outcome.engine_reason.as_str());
+            let why = if why.is_empty() { "What computes the weights." } else { why };
+            ui.label(format!("engine: {engine}")).on_hover_text(why);
             let running = cx.app.session().running();
             if let Some((name, snapshot)) = running.first() {
                 ui.separator();

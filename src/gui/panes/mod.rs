@@ -19,6 +19,7 @@ mod row_widgets;
 mod settings;
 mod settings_cache;
 mod settings_encoder;
+mod settings_engine;
 mod settings_field;
 mod table;
 mod widgets;

@@ -56,6 +56,8 @@ impl Pane for SettingsPane {
             self.learning(ui, cx);
             group(ui, "What is kept");
             self.keeping(ui, cx);
+            group(ui, "What computes");
+            super::settings_engine::ui(ui, cx);
             group(ui, "All at once");
             self.presets(ui, cx);
             group(ui, "Vector cache");

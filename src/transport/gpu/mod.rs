@@ -5,6 +5,7 @@
 //! that no ε is too small for float32; only this engine polls its device; whatever a driver does, the solve goes on
 //! with the CPU engine from the last state, and the user is told.
 
+mod check;
 mod format;
 mod layout;
 mod machine;
@@ -14,6 +15,7 @@ mod stages;
 
 use parking_lot::Mutex;
 
+pub use check::{GpuCheck, check_adapter};
 pub use format::GpuKernel;
 
 use self::solver::Solver;

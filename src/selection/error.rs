@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::jobs::Cancelled;
+
 /// A selection setting, an outcome or a label file cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SelectionError {
@@ -19,6 +21,8 @@ pub enum SelectionError {
     /// The files are well-formed, but nothing can be told from them together.
     #[error("{0}")]
     Labels(String),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 impl SelectionError {

@@ -3,6 +3,7 @@
 //! Constraint: pure functions of an [`Outcome`](crate::transport::Outcome) and the reviewer's decisions; fast
 //! enough to run on every change (one million rows in well under a second). Labels measure and nothing else.
 
+pub mod baselines;
 mod decisions;
 mod error;
 mod evaluate;

@@ -2,6 +2,10 @@
 
 #[path = "selection/baselines.rs"]
 mod baselines;
+#[path = "selection/calibration.rs"]
+mod calibration;
+#[path = "selection/comparison.rs"]
+mod comparison;
 #[path = "selection/cut.rs"]
 mod cut;
 #[path = "selection/figures.rs"]

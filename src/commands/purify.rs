@@ -55,10 +55,9 @@ pub fn purify(
 }
 
 impl Done {
-    /// Share of the custom rows that the machine's cut drops.
-    fn dropped_share(&self) -> f64 {
-        let rows = self.purified.outcome.weights.len();
-        (rows - self.selection.machine_keep.min(rows)) as f64 / rows.max(1) as f64
+    /// Rows that the machine's cut drops.
+    fn dropped(&self) -> usize {
+        self.purified.outcome.weights.len().saturating_sub(self.selection.machine_keep)
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -84,7 +83,7 @@ impl Done {
             },
             "calibration": self.purified.calibration.as_ref().map(|found| json!({
                 "found": found,
-                "statement": found.statement(self.dropped_share()),
+                "statement": found.statement(self.dropped()),
             })),
             "seconds": self.purified.timing,
             "vectors": { "computed": self.purified.computed, "cached": self.purified.cached },
@@ -115,7 +114,7 @@ impl Done {
             let chosen = found.grid.iter().filter(|point| point.chosen);
             let pairs: Vec<String> = chosen.map(|point| format!("{}/{}", point.lambda, point.epsilon)).collect();
             writeln!(text, "calibrated: lambda/epsilon {}; canary AUROC {:.4}", pairs.join(" "), found.auroc)?;
-            writeln!(text, "{}", found.statement(self.dropped_share()))?;
+            writeln!(text, "{}", found.statement(self.dropped()))?;
             writeln!(
                 text,
                 "--keep {} would drop {} % of the canaries",

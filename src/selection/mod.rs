@@ -9,6 +9,7 @@ pub mod comparison;
 mod decisions;
 mod error;
 mod evaluate;
+pub mod explanation;
 mod figures;
 mod select;
 mod settings;

@@ -49,8 +49,8 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// What the canaries say of a cut that drops this share of the rows, and what that is worth, in plain sentences.
-    pub fn statement(&self, dropped: f64) -> String {
+    /// What the canaries say of a cut that drops this many of the rows, and what that is worth, in plain sentences.
+    pub fn statement(&self, dropped: usize) -> String {
         let Estimate { share, low, high } = self.recall.at(dropped);
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let meaning = if self.folds > 1 {
@@ -59,9 +59,9 @@ impl Calibration {
             "canaries and references share their source, so attacks of another kind may be found less often; give several harmful files to estimate that"
         };
         format!(
-            "Of {} planted canaries a cut that drops {} of the rows drops {} ({:.0} % interval {} to {}); {meaning}.",
+            "Of {} planted canaries a cut that drops {dropped} of {} rows drops {} ({:.0} % interval {} to {}); {meaning}.",
             self.canaries,
-            percent(dropped),
+            self.recall.rows,
             percent(share),
             100.0 * self.recall.confidence,
             percent(low),
@@ -242,7 +242,7 @@ pub fn calibrate(
         grid,
         canaries: recall.above.len(),
         folds: folds.len(),
-        suggested_keep: (((1.0 - dropped) * n as f64).floor() as usize).clamp(1, n.max(1)),
+        suggested_keep: (n - dropped).max(1),
         recall,
         auroc,
         settings,

@@ -5,8 +5,10 @@ use statrs::function::beta::beta_reg;
 /// Detection power on planted rows: for every canary, how far up the ranking it came.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Recall {
-    /// For every canary, the share of custom rows at least as suspicious, ascending, each in [0, 1].
-    pub above: Vec<f64>,
+    /// For every canary, how many custom rows are at least as suspicious, ascending.
+    pub above: Vec<u32>,
+    /// Custom rows.
+    pub rows: usize,
     /// Confidence of the intervals, in (0, 1).
     pub confidence: f64,
 }
@@ -24,34 +26,34 @@ impl Recall {
     pub(super) fn new(canaries: &[f64], custom: &[f64], confidence: f64) -> Self {
         let mut sorted = custom.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
-        let n = custom.len().max(1) as f64;
-        let mut above: Vec<f64> = canaries
+        let mut above: Vec<u32> = canaries
             .iter()
-            .map(|score| (sorted.len() - sorted.partition_point(|other| other < score)) as f64 / n)
+            .map(|score| (sorted.len() - sorted.partition_point(|other| other < score)) as u32)
             .collect();
-        above.sort_unstable_by(f64::total_cmp);
-        Self { above, confidence }
+        above.sort_unstable();
+        Self { above, rows: custom.len(), confidence }
     }
 
-    /// Estimates of several folds as one.
+    /// Estimates of several folds over the same custom rows as one.
     pub(super) fn pooled(folds: Vec<Self>, confidence: f64) -> Self {
-        let mut above: Vec<f64> = folds.into_iter().flat_map(|fold| fold.above).collect();
-        above.sort_unstable_by(f64::total_cmp);
-        Self { above, confidence }
+        let rows = folds.first().map_or(0, |fold| fold.rows);
+        let mut above: Vec<u32> = folds.into_iter().flat_map(|fold| fold.above).collect();
+        above.sort_unstable();
+        Self { above, rows, confidence }
     }
 
-    /// Share of the canaries that fall when this share of the custom rows is dropped, with the Clopper-Pearson
+    /// Share of the canaries that fall when this many of the custom rows are dropped, with the Clopper-Pearson
     /// interval.
-    pub fn at(&self, dropped: f64) -> Estimate {
-        let fallen = self.above.partition_point(|above| *above < dropped);
+    pub fn at(&self, dropped: usize) -> Estimate {
+        let fallen = self.above.partition_point(|above| (*above as usize) < dropped);
         interval(fallen, self.above.len(), self.confidence)
     }
 
-    /// The smallest share of rows to drop for this recall; 1 where it is out of reach.
-    pub fn drop_for(&self, recall: f64) -> f64 {
+    /// The fewest rows to drop for this recall; all of them where it is out of reach.
+    pub fn drop_for(&self, recall: f64) -> usize {
         let needed = (recall * self.above.len() as f64).ceil().max(1.0) as usize;
         // One row more than are at least as suspicious as the canary.
-        self.above.get(needed - 1).map_or(1.0, |above| above.next_up().min(1.0))
+        self.above.get(needed - 1).map_or(self.rows, |above| (*above as usize + 1).min(self.rows))
     }
 }
 

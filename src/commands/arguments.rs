@@ -87,8 +87,8 @@ pub struct Purify {
     /// lexical, a Hugging Face directory of a BERT-family model, or a .npy/.safetensors file (three: custom,safe,harmful)
     #[arg(long, default_value = "lexical")]
     pub encoder: EncoderChoice,
-    /// What is embedded of each row [default: row+response for sentence encoders, row for lexical]
-    #[arg(long, value_name = "row|row+response")]
+    /// What is embedded of each row [default: row+response+prompt for sentence encoders, row for lexical]
+    #[arg(long, value_name = "row|row+response|row+response+prompt")]
     pub views: Option<Views>,
     #[arg(long, value_enum)]
     pub solver: Option<Solver>,
@@ -197,7 +197,7 @@ pub struct CompareRankings {
     #[arg(long, default_value = "lexical")]
     pub encoder: EncoderChoice,
     /// What is embedded of each row, as for purify
-    #[arg(long, value_name = "row|row+response")]
+    #[arg(long, value_name = "row|row+response|row+response+prompt")]
     pub views: Option<Views>,
     /// How many rows each ranking keeps: 0.8, 80% or 4000
     #[arg(long, default_value = "0.8")]

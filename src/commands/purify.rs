@@ -190,6 +190,9 @@ fn grid(arguments: &Purify) -> CalibrationSettings {
     if let Some(epsilon) = arguments.epsilon {
         grid.epsilons = vec![epsilon];
     }
+    if arguments.lambda.is_some() || arguments.epsilon.is_some() {
+        grid.single_source.clear();
+    }
     grid.best = grid.best.min(grid.lambdas.len() * grid.epsilons.len());
     grid
 }

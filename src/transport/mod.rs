@@ -23,6 +23,7 @@ mod settings;
 mod simd;
 
 pub use cpu::CpuEngine;
+pub(crate) use cpu::pool;
 pub use error::TransportError;
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use pass::KernelFormat;

@@ -86,6 +86,12 @@ impl Planted {
         Self { custom, harmful: rows(&fold.references) }
     }
 
+    /// The canaries alone; `None` if the vectors do not fit each other.
+    pub fn canaries(&self, problem: &Problem<'_>) -> Option<Points<'_>> {
+        let data = self.custom.get(problem.custom.data.len()..)?;
+        Points::new(data, data.len() / problem.custom.dim.max(1), problem.custom.dim)
+    }
+
     /// `None` if the vectors do not fit each other.
     pub fn problem<'a>(&'a self, problem: &Problem<'a>) -> Option<Problem<'a>> {
         let dim = problem.custom.dim.max(1);

@@ -15,8 +15,11 @@ pub struct CalibrationSettings {
     /// Share of the harmful reference that is planted, in (0, 0.5] (0.2). With several harmful files one whole file is
     /// planted at a time instead.
     pub canary_share: f64,
-    /// Pairs whose scores are averaged (5).
+    /// Pairs whose scores are averaged where several harmful files choose them (5).
     pub best: usize,
+    /// The pairs (λ, ρ) whose scores are averaged where one harmful file alone cannot choose: canaries of the
+    /// references' own source prefer settings that miss other kinds. Empty lets it choose even so.
+    pub single_source: Vec<(f64, f64)>,
     /// Share of the canaries that the suggested cut must drop, in (0, 1) (0.9).
     pub recall: f64,
     /// Confidence of the interval of the recall, in (0, 1) (0.95).
@@ -30,6 +33,7 @@ impl Default for CalibrationSettings {
             epsilons: vec![0.03, 0.05, 0.1, 0.2, 0.4],
             canary_share: 0.2,
             best: 5,
+            single_source: vec![(0.5, 0.1), (0.5, 0.2), (0.5, 0.4)],
             recall: 0.9,
             confidence: 0.95,
         }
@@ -58,6 +62,13 @@ impl CalibrationSettings {
         }
         if self.best == 0 || self.best > pairs {
             return fail("best pairs", "from 1 to the number of pairs of the grid", self.best.to_string());
+        }
+        if let Some(pair) = self
+            .single_source
+            .iter()
+            .find(|(lambda, epsilon)| !self.lambdas.contains(lambda) || !self.epsilons.contains(epsilon))
+        {
+            return fail("single-source pairs", "pairs of the calibration grid", format!("{pair:?}"));
         }
         for (setting, value) in [("canary recall", self.recall), ("confidence", self.confidence)] {
             if !(value > 0.0 && value < 1.0) {

@@ -115,10 +115,11 @@ pub fn contenders(
         keeps_all: true,
         ..plain("reweight-only", "Drops nothing; learned weights alone.".to_owned(), fixed.score, seconds)
     });
+    let pool = crate::transport::pool(base.threads)?;
     for (at, baseline) in Baseline::ALL.into_iter().enumerate() {
         observer.tick("baselines", at as u64, Some(Baseline::ALL.len() as u64));
         let began = Instant::now();
-        let score = baselines::score(baseline, material, observer)?;
+        let score = pool.install(|| baselines::score(baseline, material, observer))?;
         all.push(Contender {
             keeps_all: baseline == Baseline::Sft,
             ..plain(baseline.name(), baseline.about().to_owned(), score, began.elapsed().as_secs_f64())

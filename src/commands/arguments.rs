@@ -44,6 +44,11 @@ pub enum Command {
     Verify(Verify),
     /// Say how much the vector cache takes, or empty it
     Cache(Cache),
+    /// Measure a part of the program on this machine
+    Bench {
+        #[command(subcommand)]
+        what: super::bench::Bench,
+    },
 }
 
 #[derive(Debug, Args)]

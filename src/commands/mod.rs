@@ -3,6 +3,7 @@
 //! Exit codes: 0 done (quarantined rows included), 1 failed, nothing usable or a verify mismatch, 2 usage.
 
 mod arguments;
+mod bench;
 mod cache;
 mod demo;
 mod evaluate;
@@ -41,6 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Purify(purify)) => purify::run(&purify, &terminal),
         Some(Command::Evaluate(evaluate)) => evaluate::run(&evaluate, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
+        Some(Command::Bench { what }) => bench::run(&what, &terminal),
         Some(Command::Verify(verify)) => verify::run(&verify, &terminal),
     };
     match result {

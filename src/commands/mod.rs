@@ -5,6 +5,7 @@
 mod arguments;
 mod bench;
 mod cache;
+mod compare_rankings;
 mod demo;
 mod evaluate;
 mod inspect;
@@ -41,6 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Inspect(inspect)) => inspect::run(&inspect, &terminal),
         Some(Command::Purify(purify)) => purify::run(&purify, &terminal),
         Some(Command::Evaluate(evaluate)) => evaluate::run(&evaluate, &terminal),
+        Some(Command::CompareRankings(compare)) => compare_rankings::run(&compare, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
         Some(Command::Bench { what }) => bench::run(&what, &terminal),
         Some(Command::Verify(verify)) => verify::run(&verify, &terminal),

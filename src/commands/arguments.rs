@@ -48,6 +48,11 @@ pub enum Command {
     Cache(Cache),
     /// List the graphics adapters, test what they compute, and measure how fast they read
     Gpu(Gpu),
+    /// Measure a part of the program on this machine
+    Bench {
+        #[command(subcommand)]
+        what: super::bench::Bench,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done (quarantined rows included), 1 failed, nothing usable or a verify mismatch, 2 usage.
 
 mod arguments;
+mod bench;
 mod cache;
 mod compare_rankings;
 mod demo;
@@ -45,6 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::CompareRankings(compare)) => compare_rankings::run(&compare, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
         Some(Command::Gpu(gpu)) => gpu::run(&gpu, &terminal),
+        Some(Command::Bench { what }) => bench::run(&what, &terminal),
         Some(Command::Verify(verify)) => verify::run(&verify, &terminal),
     };
     match result {

@@ -12,6 +12,7 @@ mod lexical;
 mod matrix;
 mod npy;
 mod precomputed;
+pub mod projection;
 mod sentence;
 mod texts;
 

@@ -96,7 +96,7 @@ pub fn purify(
     let texts: Vec<&dyn Texts> = joined.iter().map(|set| set as &dyn Texts).collect();
     let embedding =
         EmbedSettings { encoder: plan.encoder.clone(), views: plan.views, cache_dir, threads, seed: settings.seed };
-    let mut warnings = leakage::warnings(sets);
+    let mut warnings = leakage::warnings(sets, observer as &dyn Progress)?;
     warnings.iter().for_each(|warning| observer.warn(warning));
     let began = Instant::now();
     let mut embedded = embed(&texts, &embedding, observer as &dyn Progress)?;

@@ -135,7 +135,7 @@ pub fn prepare(
     let texts = joined.each_ref().map(|set| set as &dyn Texts);
     let embedding =
         EmbedSettings { encoder: plan.encoder.clone(), views: plan.views, cache_dir, threads, seed: settings.seed };
-    let mut warnings = leakage::warnings(sets);
+    let mut warnings = leakage::warnings(sets, observer as &dyn Progress)?;
     warnings.iter().for_each(|warning| observer.warn(warning));
     let began = Instant::now();
     let mut embedded = embed(&texts, &embedding, observer as &dyn Progress)?;

@@ -42,6 +42,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Put every ranking of the field beside the method: what each would drop, and, with labels, how well it separates
     CompareRankings(Box<CompareRankings>),
+    /// Measure the rankings on labelled sets
+    Study(Study),
     /// Check every file of an export against its manifest
     Verify(Verify),
     /// Say how much the vector cache takes, or empty it
@@ -237,6 +239,39 @@ pub struct CompareRankings {
     /// Write every ranking's score of every row as CSV
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,
+    /// Worker threads; 0 takes all cores. It does not change the result
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Folder of the vector cache [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Study {
+    #[command(subcommand)]
+    pub kind: StudyKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StudyKind {
+    /// Every ranking on every labelled custom set with every harmful reference
+    Quality(Quality),
+}
+
+#[derive(Debug, Args)]
+pub struct Quality {
+    /// Folder with custom/NAME.jsonl and NAME.labels.csv, ref_safe/ and ref_harmful/
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where quality.md, quality.csv and quality.json go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Besides lexical vectors: a Hugging Face directory of a sentence model (repeat)
+    #[arg(long, value_name = "DIR")]
+    pub model: Vec<EncoderChoice>,
     /// Worker threads; 0 takes all cores. It does not change the result
     #[arg(long, default_value_t = 0)]
     pub threads: usize,

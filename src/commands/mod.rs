@@ -12,6 +12,7 @@ mod gpu;
 mod inspect;
 mod preflight;
 mod purify;
+mod study;
 mod terminal;
 mod verify;
 mod window;
@@ -44,6 +45,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Purify(purify)) => purify::run(&purify, &terminal),
         Some(Command::Evaluate(evaluate)) => evaluate::run(&evaluate, &terminal),
         Some(Command::CompareRankings(compare)) => compare_rankings::run(&compare, &terminal),
+        Some(Command::Study(study)) => study::run(&study, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
         Some(Command::Gpu(gpu)) => gpu::run(&gpu, &terminal),
         Some(Command::Bench { what }) => bench::run(&what, &terminal),

@@ -22,6 +22,7 @@ mod pipeline;
 mod plan;
 mod staging;
 mod store;
+pub mod study;
 mod verify;
 mod weights_csv;
 

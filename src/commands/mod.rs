@@ -6,10 +6,13 @@ mod arguments;
 mod cache;
 mod demo;
 mod evaluate;
+mod generate;
 mod inspect;
+mod merge;
 mod preflight;
 mod purify;
 mod terminal;
+mod tune;
 mod verify;
 mod window;
 
@@ -40,6 +43,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Inspect(inspect)) => inspect::run(&inspect, &terminal),
         Some(Command::Purify(purify)) => purify::run(&purify, &terminal),
         Some(Command::Evaluate(evaluate)) => evaluate::run(&evaluate, &terminal),
+        Some(Command::Tune(tune)) => tune::run(&tune, &terminal),
+        Some(Command::Merge(merge)) => merge::run(&merge, &terminal),
+        Some(Command::Generate(generate)) => generate::run(&generate, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
         Some(Command::Verify(verify)) => verify::run(&verify, &terminal),
     };

@@ -46,6 +46,12 @@ pub enum Command {
     Study(Study),
     /// Check every file of an export against its manifest
     Verify(Verify),
+    /// Fine-tune a language model on rows and their weights; writes an adapter that Hugging Face peft loads
+    Tune(Box<super::tune::Tune>),
+    /// Work an adapter into the weights of its model
+    Merge(super::merge::Merge),
+    /// Let a language model answer, with or without an adapter
+    Generate(super::generate::Generate),
     /// Say how much the vector cache takes, or empty it
     Cache(Cache),
     /// List the graphics adapters, test what they compute, and measure how fast they read

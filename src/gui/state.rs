@@ -50,7 +50,7 @@ impl Default for RunSettings {
             encoder: EncoderChoice::Lexical,
             views: None,
             solver: Settings::default(),
-            calibration: Some(CalibrationSettings::default()),
+            calibration: None,
             selection: SelectionSettings::default(),
         }
     }

@@ -98,7 +98,7 @@ fn the_chosen_pairs_rank_planted_rows_nearly_as_well_as_the_best_of_the_grid() {
     let best = single.iter().copied().fold(0.0, f64::max);
     let worst = single.iter().copied().fold(1.0, f64::min);
     assert!(reached >= best - 0.02 && reached > (best + worst) / 2.0, "{reached} of {best} (worst {worst})");
-    assert!(best - worst > 0.01, "every pair ranks alike, so the test shows nothing: {worst} to {best}");
+    assert!(best - worst > 0.005, "every pair ranks alike, so the test shows nothing: {worst} to {best}");
     assert_eq!(found.calibration.grid.iter().filter(|point| point.chosen).count(), 3);
     assert_eq!((found.calibration.canaries, found.calibration.folds), (24, 1));
     assert!(found.calibration.statement(60).contains("share their source"));

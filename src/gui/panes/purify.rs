@@ -262,6 +262,11 @@ pub fn balance_words(run: &RunSettings) -> String {
         SolverKind::Adam => "the weights are learned by gradient steps",
         SolverKind::OneShot => "the rows are ranked in one shot",
     };
+    if run.calibration.is_some() {
+        return format!(
+            "A part of the harmful reference is planted among the rows to find the balance that shows it best; {how}."
+        );
+    }
     format!(
         "Closeness to the safe rows counts {:.0} %, distance from the harmful rows {push:.0} %; {how}.",
         100.0 - push

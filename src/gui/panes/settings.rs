@@ -14,6 +14,7 @@ use crate::gui::action::{Action, hint};
 use crate::gui::roles::Role;
 use crate::gui::state::RunSettings;
 use crate::gui::theme::{icons, palette};
+use crate::selection::calibration::CalibrationSettings;
 use crate::selection::{RankBy, WeightMode};
 use crate::transport::{Regularisation, SolverKind};
 
@@ -22,6 +23,8 @@ const WIDTH: f32 = 376.0;
 const TOP: f32 = 48.0;
 const BOTTOM: f32 = 32.0;
 
+const BY_HAND: &str = "The values below are used as they stand.";
+const BY_CANARIES: &str = "Part of the harmful reference is planted among the rows; it shows which settings find it and how much a cut finds.";
 pub const LAMBDA: &str = "λ: how much distance from the harmful rows counts beside closeness to the safe rows.";
 pub const EPSILON: &str =
     "ε: how blurred the comparison is, as a multiple of the typical distance; small is sharp but slow.";
@@ -111,6 +114,15 @@ impl SettingsPane {
         combo(ui, method, "Method", &mut solver, &solvers);
         if solver != run.solver.solver {
             change(cx, |run| run.solver.solver = solver);
+        }
+        let by_canaries = run.calibration.is_some();
+        label(ui, "How λ and ε are found", "By hand as below, or by planting a part of the harmful reference.");
+        let choices = [(false, "By hand", BY_HAND), (true, "By canaries", BY_CANARIES)];
+        if let Some(by_canaries) = segments(ui, by_canaries, &choices) {
+            change(cx, |run| run.calibration = by_canaries.then(CalibrationSettings::default));
+        }
+        if by_canaries {
+            widgets::muted(ui, "λ and ε below are not used while canaries find them.");
         }
         let balance = label(ui, "Balance of pull and push (λ)", LAMBDA);
         let mut lambda = run.solver.lambda;

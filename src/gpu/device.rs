@@ -44,6 +44,10 @@ impl Faults {
     }
 }
 
+fn described<'a>(label: &'static str, source: &'a str) -> wgpu::ShaderModuleDescriptor<'a> {
+    wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) }
+}
+
 /// A device of its owner's own. Only one thread at a time may use it.
 #[derive(Debug)]
 pub struct Device {
@@ -145,10 +149,42 @@ impl Device {
         bindings: &[Binding],
         constants: &[(&str, f64)],
     ) -> Result<Stage, GpuError> {
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(label),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let module = self.device.create_shader_module(described(label, source));
+        self.compile(label, &module, entry, bindings, constants)
+    }
+
+    /// As [`Device::stage`], without checks of indices and of loops at run time.
+    ///
+    /// # Errors
+    /// The driver does not take it.
+    ///
+    /// # Safety
+    /// With every buffer that will be bound and every grid that will be dispatched, the stage must index inside of its
+    /// buffers and end its loops.
+    pub unsafe fn unchecked_stage(
+        &self,
+        label: &'static str,
+        source: &str,
+        entry: &str,
+        bindings: &[Binding],
+        constants: &[(&str, f64)],
+    ) -> Result<Stage, GpuError> {
+        // SAFETY: what the caller promises is what wgpu asks for.
+        let module = unsafe {
+            let checks = wgpu::ShaderRuntimeChecks::unchecked();
+            self.device.create_shader_module_trusted(described(label, source), checks)
+        };
+        self.compile(label, &module, entry, bindings, constants)
+    }
+
+    fn compile(
+        &self,
+        label: &'static str,
+        module: &wgpu::ShaderModule,
+        entry: &str,
+        bindings: &[Binding],
+        constants: &[(&str, f64)],
+    ) -> Result<Stage, GpuError> {
         let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
             .zip(bindings)
             .map(|(binding, kind)| wgpu::BindGroupLayoutEntry {
@@ -177,7 +213,7 @@ impl Device {
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
             layout: Some(&pipeline_layout),
-            module: &module,
+            module,
             entry_point: Some(entry),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,

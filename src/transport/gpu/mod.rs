@@ -9,9 +9,11 @@ mod check;
 mod format;
 mod layout;
 mod machine;
+mod memory;
 mod pacer;
 mod solver;
 mod stages;
+mod state;
 
 use parking_lot::Mutex;
 

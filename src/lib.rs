@@ -34,4 +34,5 @@ pub mod jobs;
 pub mod model;
 pub mod project;
 pub mod selection;
+pub mod training;
 pub mod transport;

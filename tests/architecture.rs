@@ -40,7 +40,7 @@ fn layers_below_the_screen_do_not_name_it() {
 
 #[test]
 fn layers_look_down_only() {
-    let order = ["jobs", "gpu", "data", "model", "embedding", "transport", "selection", "project"];
+    let order = ["jobs", "gpu", "data", "model", "embedding", "transport", "selection", "training", "project"];
     for (level, layer) in order.iter().enumerate() {
         for path in sources(&format!("src/{layer}"), "rs") {
             let text = read(&path);

@@ -10,6 +10,8 @@ mod lexical;
 mod minilm;
 #[path = "embedding/precomputed.rs"]
 mod precomputed;
+#[path = "embedding/projection.rs"]
+mod projection;
 #[path = "embedding/sentence.rs"]
 mod sentence;
 #[path = "embedding/views.rs"]

@@ -24,12 +24,6 @@ pub fn file(name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
-/// Panics of a library that the reader catches are silent; others still end the process, because the fuzzer catches
-/// them too.
-pub fn silence_caught_panics() {
-    std::panic::set_hook(Box::new(|_| {}));
-}
-
 /// `good` with bytes changed, inserted or cut as `edits` says: 4 bytes an edit.
 pub fn edited(good: &[u8], edits: &[u8]) -> Vec<u8> {
     let mut content = good.to_vec();

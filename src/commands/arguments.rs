@@ -40,12 +40,27 @@ pub enum Command {
     Purify(Box<Purify>),
     /// Compare an export's ranking and cut with labels
     Evaluate(Evaluate),
+    /// Put every ranking of the field beside the method: what each would drop, and, with labels, how well it separates
+    CompareRankings(Box<CompareRankings>),
+    /// Measure the rankings on labelled sets
+    Study(Study),
     /// Check every file of an export against its manifest
     Verify(Verify),
+    /// Fine-tune a language model on rows and their weights; writes an adapter that Hugging Face peft loads
+    Tune(Box<super::tune::Tune>),
+    /// Work an adapter into the weights of its model
+    Merge(super::merge::Merge),
+    /// Let a language model answer, with or without an adapter
+    Generate(super::generate::Generate),
     /// Say how much the vector cache takes, or empty it
     Cache(Cache),
     /// List the graphics adapters, test what they compute, and measure how fast they read
     Gpu(Gpu),
+    /// Measure a part of the program on this machine
+    Bench {
+        #[command(subcommand)]
+        what: super::bench::Bench,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -87,8 +102,8 @@ pub struct Purify {
     /// lexical, a Hugging Face directory of a BERT-family model, or a .npy/.safetensors file (three: custom,safe,harmful)
     #[arg(long, default_value = "lexical")]
     pub encoder: EncoderChoice,
-    /// What is embedded of each row [default: row+response for sentence encoders, row for lexical]
-    #[arg(long, value_name = "row|row+response")]
+    /// What is embedded of each row [default: row+response+prompt for sentence encoders, row for lexical]
+    #[arg(long, value_name = "row|row+response|row+response+prompt")]
     pub views: Option<Views>,
     #[arg(long, value_enum)]
     pub solver: Option<Solver>,
@@ -98,6 +113,10 @@ pub struct Purify {
     /// Blur of the transport, as a multiple of each reference's median cost
     #[arg(long)]
     pub epsilon: Option<f64>,
+    /// Find lambda and epsilon by canaries: a part of the harmful reference is planted among the custom rows, and the
+    /// pairs that bring it up best rank the rows. --lambda and --epsilon fix their side of the grid
+    #[arg(long)]
+    pub calibrate: bool,
     /// Share of rows that the weights effectively count [default: 0.7]
     #[arg(long, value_name = "SHARE", conflicts_with = "tau")]
     pub effective_share: Option<f64>,
@@ -198,6 +217,75 @@ pub struct Evaluate {
     /// CSV with the columns index (0-based row) and _label; harmful is the positive
     #[arg(long, value_name = "FILE")]
     pub labels: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareRankings {
+    /// The data set to rank
+    #[arg(long, value_name = "FILE")]
+    pub custom: PathBuf,
+    /// Trusted reference rows that look like the task (repeat for several files)
+    #[arg(long, value_name = "FILE", required = true)]
+    pub safe: Vec<PathBuf>,
+    /// Harmful reference rows (repeat for several files)
+    #[arg(long, value_name = "FILE", required = true)]
+    pub harmful: Vec<PathBuf>,
+    /// lexical, a Hugging Face directory, or vector files, as for purify
+    #[arg(long, default_value = "lexical")]
+    pub encoder: EncoderChoice,
+    /// What is embedded of each row, as for purify
+    #[arg(long, value_name = "row|row+response|row+response+prompt")]
+    pub views: Option<Views>,
+    /// How many rows each ranking keeps: 0.8, 80% or 4000
+    #[arg(long, default_value = "0.8")]
+    pub keep: Keep,
+    /// CSV with the columns index (0-based row) and _label, to measure with; no ranking sees it
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Write every ranking's score of every row as CSV
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// Worker threads; 0 takes all cores. It does not change the result
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Folder of the vector cache [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Study {
+    #[command(subcommand)]
+    pub kind: StudyKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StudyKind {
+    /// Every ranking on every labelled custom set with every harmful reference
+    Quality(Quality),
+}
+
+#[derive(Debug, Args)]
+pub struct Quality {
+    /// Folder with custom/NAME.jsonl and NAME.labels.csv, ref_safe/ and ref_harmful/
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where quality.md, quality.csv and quality.json go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Besides lexical vectors: a Hugging Face directory of a sentence model (repeat)
+    #[arg(long, value_name = "DIR")]
+    pub model: Vec<EncoderChoice>,
+    /// Worker threads; 0 takes all cores. It does not change the result
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Folder of the vector cache [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
 }
 
 #[derive(Debug, Args)]

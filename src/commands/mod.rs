@@ -3,14 +3,20 @@
 //! Exit codes: 0 done (quarantined rows included), 1 failed, nothing usable or a verify mismatch, 2 usage.
 
 mod arguments;
+mod bench;
 mod cache;
+mod compare_rankings;
 mod demo;
 mod evaluate;
+mod generate;
 mod gpu;
 mod inspect;
+mod merge;
 mod preflight;
 mod purify;
+mod study;
 mod terminal;
+mod tune;
 mod verify;
 mod window;
 
@@ -41,8 +47,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Inspect(inspect)) => inspect::run(&inspect, &terminal),
         Some(Command::Purify(purify)) => purify::run(&purify, &terminal),
         Some(Command::Evaluate(evaluate)) => evaluate::run(&evaluate, &terminal),
+        Some(Command::CompareRankings(compare)) => compare_rankings::run(&compare, &terminal),
+        Some(Command::Study(study)) => study::run(&study, &terminal),
+        Some(Command::Tune(tune)) => tune::run(&tune, &terminal),
+        Some(Command::Merge(merge)) => merge::run(&merge, &terminal),
+        Some(Command::Generate(generate)) => generate::run(&generate, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
         Some(Command::Gpu(gpu)) => gpu::run(&gpu, &terminal),
+        Some(Command::Bench { what }) => bench::run(&what, &terminal),
         Some(Command::Verify(verify)) => verify::run(&verify, &terminal),
     };
     match result {

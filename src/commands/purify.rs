@@ -10,6 +10,7 @@ use super::arguments::{Preset, Purify};
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, Mapping, OpenOptions};
 use crate::project::{self, Export, ExportContext, ExportReport, Folders, Plan, Purified, Sets};
+use crate::selection::calibration::CalibrationSettings;
 use crate::selection::{Decisions, Selection, SelectionSettings, WeightMode};
 use crate::transport::{ChosenEngine, Regularisation, Settings};
 
@@ -54,6 +55,11 @@ pub fn purify(
 }
 
 impl Done {
+    /// Rows that the machine's cut drops.
+    fn dropped(&self) -> usize {
+        self.purified.outcome.weights.len().saturating_sub(self.selection.machine_keep)
+    }
+
     pub fn json(&self) -> serde_json::Value {
         let outcome = &self.purified.outcome;
         json!({
@@ -76,6 +82,10 @@ impl Done {
                 "divergence": outcome.divergence,
                 "warnings": outcome.warnings,
             },
+            "calibration": self.purified.calibration.as_ref().map(|found| json!({
+                "found": found,
+                "statement": found.statement(self.dropped()),
+            })),
             "seconds": self.purified.timing,
             "vectors": { "computed": self.purified.computed, "cached": self.purified.cached },
         })
@@ -101,6 +111,18 @@ impl Done {
             outcome.iterations,
             outcome.residual,
         )?;
+        if let Some(found) = &self.purified.calibration {
+            let chosen = found.grid.iter().filter(|point| point.chosen);
+            let pairs: Vec<String> = chosen.map(|point| format!("{}/{}", point.lambda, point.epsilon)).collect();
+            writeln!(text, "calibrated: lambda/epsilon {}; canary AUROC {:.4}", pairs.join(" "), found.auroc)?;
+            writeln!(text, "{}", found.statement(self.dropped()))?;
+            writeln!(
+                text,
+                "--keep {} would drop {} % of the canaries",
+                found.suggested_keep,
+                100.0 * found.settings.recall
+            )?;
+        }
         writeln!(
             text,
             "embedding {:.1} s, transport {:.1} s on {} ({} kernel)",
@@ -160,8 +182,25 @@ fn plan(arguments: &Purify) -> anyhow::Result<Plan> {
         encoder: arguments.encoder.clone(),
         views: arguments.views,
         settings,
+        calibration: arguments.calibrate.then(|| grid(arguments)),
         selection,
     })
+}
+
+/// The default grid with what the user fixed.
+fn grid(arguments: &Purify) -> CalibrationSettings {
+    let mut grid = CalibrationSettings::default();
+    if let Some(lambda) = arguments.lambda {
+        grid.lambdas = vec![lambda];
+    }
+    if let Some(epsilon) = arguments.epsilon {
+        grid.epsilons = vec![epsilon];
+    }
+    if arguments.lambda.is_some() || arguments.epsilon.is_some() {
+        grid.single_source.clear();
+    }
+    grid.best = grid.best.min(grid.lambdas.len() * grid.epsilons.len());
+    grid
 }
 
 /// The detected mapping of the custom set with the user's corrections; `None` when there are none.

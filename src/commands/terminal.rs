@@ -58,6 +58,11 @@ impl Terminal {
         Ok(())
     }
 
+    /// Results are for machines.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Says something to people only.
     pub fn say(&self, text: &str) {
         if !self.json {

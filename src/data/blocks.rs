@@ -7,6 +7,7 @@
 
 use std::io::Read;
 
+use super::buffer::Buffer;
 use super::record::Issue;
 
 /// What a splitter saw in the bytes it was given.
@@ -68,7 +69,7 @@ pub(super) struct Oversized {
 pub(super) struct Block {
     /// Offset of the first byte in the decompressed file.
     pub base: u64,
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     pub pieces: Vec<Piece>,
     /// The last piece is ended by the end of the file.
     pub ends_open: bool,
@@ -141,7 +142,8 @@ impl<R: Read> Blocks<R> {
         block.bytes.clear();
         block.pieces.clear();
         (block.ends_open, block.cut_off) = (false, None);
-        block.bytes.append(&mut self.carry);
+        block.bytes.extend(&self.carry);
+        self.carry.clear();
         block.base = self.base;
         while !self.ended {
             let scanned = block.bytes.len();
@@ -173,9 +175,8 @@ impl<R: Read> Blocks<R> {
     }
 
     /// Appends up to a block; sets `ended` at the end of the stream, and `failure` if that is no proper end.
-    fn fill(&mut self, bytes: &mut Vec<u8>) {
-        bytes.reserve_exact(self.block_bytes);
-        match (&mut self.stream).take(self.block_bytes as u64).read_to_end(bytes) {
+    fn fill(&mut self, bytes: &mut Buffer) {
+        match bytes.read(&mut self.stream, self.block_bytes) {
             Ok(read) => self.ended = read < self.block_bytes,
             Err(error) => (self.ended, self.failure) = (true, Some(error)),
         }

@@ -7,6 +7,10 @@
 
 use std::borrow::Cow;
 
+use super::escapes::{hex4, unescape};
+use super::lanes::{LANES, specials, specials_16};
+use super::text::Text;
+
 /// Deepest nesting of lists and objects that is read: the limit of `serde_json`.
 pub(super) const MAX_DEPTH: usize = 127;
 
@@ -38,6 +42,11 @@ impl<'a> JsonStr<'a> {
     /// The text it stands for; borrowed unless it has escapes.
     pub fn decode(self) -> Cow<'a, str> {
         if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
+    }
+
+    /// The same, decoded later.
+    pub fn text(self) -> Text<'a> {
+        if self.escaped { Text::Escaped(self.raw) } else { Text::Plain(Cow::Borrowed(self.raw)) }
     }
 }
 
@@ -259,24 +268,30 @@ impl<'a> Cursor<'a> {
         let bytes = self.text.as_bytes();
         let mut escaped = false;
         loop {
-            self.at = special(bytes, self.at);
-            match self.byte() {
-                Some(b'"') => {
-                    let raw = self.text.get(start..self.at).unwrap_or_default();
-                    self.at += 1;
-                    return Ok(JsonStr { raw, escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => {
-                    return self.fail(
-                        "a text holds a control character (such as a line break or a NUL byte); write it as an escape",
-                    );
-                }
-                None => return self.fail(""),
+            let (from, to, mut hits) = special(bytes, self.at);
+            if hits == 0 {
+                self.at = bytes.len();
+                return self.fail("");
             }
+            // All of these bytes are looked at before the next ones are, because escapes come in runs.
+            while hits != 0 {
+                self.at = from + hits.trailing_zeros() as usize;
+                match self.byte() {
+                    Some(b'"') => {
+                        let raw = self.text.get(start..self.at).unwrap_or_default();
+                        self.at += 1;
+                        return Ok(JsonStr { raw, escaped });
+                    }
+                    Some(b'\\') => {
+                        escaped = true;
+                        self.escape()?;
+                        let passed = (self.at - from) as u32;
+                        hits = u64::MAX.checked_shl(passed).map_or(0, |behind| hits & behind);
+                    }
+                    _ => return self.fail(CONTROL),
+                }
+            }
+            self.at = self.at.max(to);
         }
     }
 
@@ -325,81 +340,33 @@ impl<'a> Cursor<'a> {
     }
 }
 
+const CONTROL: &str = "a text holds a control character (such as a line break or a NUL byte); write it as an escape";
+
 const HALF_PAIR: &str = "`\\ud800` to `\\udfff` stand for half a character; remove it or write the whole pair";
 
-fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
-    let digits = bytes.get(at..at.checked_add(4)?)?;
-    digits.iter().try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))
-}
-
-/// Position of the first byte from `at` on that ends a run of plain text: a quote, a backslash or a control
-/// character; the length where there is none.
+/// The bytes from `at` on that end a run of plain text (a quote, a backslash or a control character): the first place of
+/// at most 64 bytes that hold some, the place behind these bytes, and one bit for each; no bit where none follows.
 #[inline]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // A fold without early exit becomes vector instructions.
-    while let Some(chunk) = bytes.get(at..at + 32) {
-        let hit =
-            chunk.iter().fold(0u8, |hit, &b| hit | u8::from(b == b'"') | u8::from(b == b'\\') | u8::from(b < 0x20));
-        if hit != 0 {
-            break;
-        }
-        at += 32;
-    }
-    while let Some(word) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let word = u64::from_le_bytes(word);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let slash = word ^ (ONES * u64::from(b'\\'));
-        let hits = (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let hits = hits & HIGH;
-        // A borrow can only raise false hits behind the first true one.
+fn special(bytes: &[u8], mut at: usize) -> (usize, usize, u64) {
+    let rest = |at: usize| bytes.get(at..).unwrap_or_default();
+    // Most names are short.
+    if let Some(few) = rest(at).first_chunk() {
+        let hits = u64::from(specials_16(few));
         if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
+            return (at, at + few.len(), hits);
         }
-        at += 8;
+        at += few.len();
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
+    while let Some(many) = rest(at).first_chunk() {
+        let hits = specials(many);
+        if hits != 0 {
+            return (at, at + LANES, hits);
         }
-        at += 1;
+        at += LANES;
     }
-    at
-}
-
-/// The text that a checked raw string stands for.
-fn unescape(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(slash) = memchr::memchr(b'\\', rest.as_bytes()) {
-        text.push_str(rest.get(..slash).unwrap_or_default());
-        let bytes = rest.as_bytes();
-        let (character, length) = match bytes.get(slash + 1) {
-            Some(b'n') => ('\n', 2),
-            Some(b't') => ('\t', 2),
-            Some(b'r') => ('\r', 2),
-            Some(b'b') => ('\u{8}', 2),
-            Some(b'f') => ('\u{c}', 2),
-            Some(b'u') => match hex4(bytes, slash + 2) {
-                Some(high @ 0xD800..=0xDBFF) => {
-                    let low = hex4(bytes, slash + 8).unwrap_or(0xDC00);
-                    let code = 0x1_0000 + ((high - 0xD800) << 10) + (low.wrapping_sub(0xDC00) & 0x3FF);
-                    (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
-                }
-                Some(code) => (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
-                None => (char::REPLACEMENT_CHARACTER, 2),
-            },
-            Some(&other) if other.is_ascii() => (char::from(other), 2),
-            _ => (char::REPLACEMENT_CHARACTER, 1),
-        };
-        text.push(character);
-        rest = rest.get(slash + length..).unwrap_or_default();
-    }
-    text.push_str(rest);
-    text
+    let mut last = [b' '; LANES];
+    last.iter_mut().zip(rest(at)).for_each(|(to, from)| *to = *from);
+    (at, bytes.len(), specials(&last))
 }
 
 #[cfg(test)]
@@ -449,7 +416,11 @@ mod tests {
     fn decodes_strings_as_serde_json_does() {
         for text in [r#""""#, r#""plain""#, r#""\"\\\/\b\f\n\r\t""#, r#""\u0041\ud83d\ude00é\u0000z""#] {
             let Ok(Token::String(string)) = Cursor::new(text).value() else { panic!("{text}") };
-            assert_eq!(string.decode(), serde_json::from_str::<String>(text).expect("valid"));
+            let expected = serde_json::from_str::<String>(text).expect("valid");
+            assert_eq!(string.decode(), expected);
+            let mut bytes = Vec::new();
+            string.text().append_to(&mut bytes);
+            assert_eq!(bytes, expected.as_bytes());
         }
     }
 
@@ -470,14 +441,17 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_first_special_byte_at_every_place() {
-        for length in 0..80 {
+    fn finds_the_special_bytes_at_every_place() {
+        for length in 0..150 {
             for at in 0..=length {
                 let mut bytes = vec![b'a'; length];
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte = [b'"', b'\\', 0x1f][at % 3];
                 }
-                assert_eq!(special(&bytes, 0), at.min(length));
+                let (from, to, hits) = special(&bytes, 0);
+                let found = (hits != 0).then(|| from + hits.trailing_zeros() as usize);
+                assert_eq!(found, (at < length).then_some(at));
+                assert!(hits.count_ones() <= 1 && from <= to && to <= length);
             }
         }
     }

@@ -288,7 +288,7 @@ impl Dataset {
         let (number, entry, record) = self.record(index)?;
         self.with_parts(&record, entry.hash, |parts| {
             let owned = |turns: &[Part<'_>]| {
-                turns.iter().map(|turn| Turn { speaker: turn.speaker, text: turn.text.clone().into_owned() }).collect()
+                turns.iter().map(|turn| Turn { speaker: turn.speaker, text: turn.text.decode().into_owned() }).collect()
             };
             Row { number, line: entry.line, turns: owned(&parts.turns), rejected: owned(&parts.rejected) }
         })
@@ -367,7 +367,8 @@ impl Dataset {
     ) -> Result<T, DataError> {
         let plan = self.0.plan.read().clone();
         let changed = || DataError::Changed { path: self.0.path.clone() };
-        reading::with_parts(record, &plan, self.0.layout, false, &mut Issues::default(), |parts| {
+        let text = std::str::from_utf8(record).map_err(|_| changed())?;
+        reading::with_parts(text, &plan, self.0.layout, false, &mut Issues::default(), |parts| {
             (reading::hash_of(parts) == hash).then(|| use_parts(parts))
         })
         .map_err(|_| changed())?

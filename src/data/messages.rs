@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, JsonStr, SyntaxError, Token};
-use super::record::{Issues, Part, is_blank, shown, wrong_type};
+use super::record::{Issues, Part, shown, wrong_type};
+use super::text::Text;
 use super::{FindingKind, Schema, Speaker};
 
 /// The message keys that are read, in the order of their places in [`Message`].
@@ -17,8 +18,8 @@ struct Message<'a> {
     seen: [bool; KEYS.len()],
     from: Option<JsonStr<'a>>,
     role: Option<JsonStr<'a>>,
-    value: Option<Cow<'a, str>>,
-    content: Option<Cow<'a, str>>,
+    value: Option<Text<'a>>,
+    content: Option<Text<'a>>,
     calls: Vec<String>,
 }
 
@@ -47,7 +48,7 @@ pub(super) fn messages<'a>(
             }
             Token::String(string) => {
                 let speaker = if index.is_multiple_of(2) { Speaker::User } else { Speaker::Assistant };
-                turns.push(Part { speaker, text: string.decode() });
+                turns.push(Part { speaker, text: string.text() });
             }
             other => {
                 cursor.skip(other)?;
@@ -84,7 +85,7 @@ pub(super) fn history<'a>(
                 match cursor.value()? {
                     Token::String(string) => {
                         let speaker = if texts == 0 { Speaker::User } else { Speaker::Assistant };
-                        turns.push(Part { speaker, text: string.decode() });
+                        turns.push(Part { speaker, text: string.text() });
                         texts += 1;
                     }
                     other => {
@@ -134,8 +135,8 @@ fn read_message<'a>(
         match (&*key, token) {
             ("from", Token::String(string)) => message.from = Some(string),
             ("role", Token::String(string)) => message.role = Some(string),
-            ("value", Token::String(string)) => message.value = Some(string.decode()),
-            ("content", Token::String(string)) => message.content = Some(string.decode()),
+            ("value", Token::String(string)) => message.value = Some(string.text()),
+            ("content", Token::String(string)) => message.content = Some(string.text()),
             ("value" | "content" | "tool_calls" | "function_call", Token::Null) => {}
             ("value" | "content", Token::Array) => {
                 let text = content_parts(cursor, &path(&key), issues)?;
@@ -159,7 +160,7 @@ fn read_message<'a>(
 }
 
 /// A list of content parts: the texts of the text parts, joined by a line break.
-fn content_parts<'a>(cursor: &mut Cursor<'a>, path: &str, issues: &mut Issues) -> Result<Cow<'a, str>, SyntaxError> {
+fn content_parts<'a>(cursor: &mut Cursor<'a>, path: &str, issues: &mut Issues) -> Result<Text<'a>, SyntaxError> {
     let mut text = String::new();
     let mut add = |piece: &str| {
         if !text.is_empty() {
@@ -197,7 +198,7 @@ fn content_parts<'a>(cursor: &mut Cursor<'a>, path: &str, issues: &mut Issues) -
             }
         }
     }
-    Ok(Cow::Owned(text))
+    Ok(Text::Plain(Cow::Owned(text)))
 }
 
 /// One item of `tool_calls`.
@@ -295,10 +296,12 @@ fn turn_of<'a>(
     let text = if message.calls.is_empty() {
         text
     } else {
-        let pieces = std::iter::once(text.as_ref()).chain(message.calls.iter().map(String::as_str));
-        Cow::Owned(pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join("\n"))
+        let words = text.decode();
+        let pieces = std::iter::once(&*words).chain(message.calls.iter().map(String::as_str));
+        let pieces: Vec<&str> = pieces.filter(|piece| !piece.is_empty()).collect();
+        Text::Plain(Cow::Owned(pieces.join("\n")))
     };
-    if is_blank(&text) && speaker != Speaker::System {
+    if text.is_blank() && speaker != Speaker::System {
         issues.warn(FindingKind::EmptyText, path(text_key), "the text is empty; fill it if one belongs there");
     }
     Some(Part { speaker, text })
@@ -306,7 +309,11 @@ fn turn_of<'a>(
 
 /// The speaker that a data set's word stands for.
 fn speaker(name: &str) -> Option<Speaker> {
-    Some(match name.trim().to_ascii_lowercase().as_str() {
+    known_speaker(name).or_else(|| known_speaker(&name.trim().to_ascii_lowercase()))
+}
+
+fn known_speaker(name: &str) -> Option<Speaker> {
+    Some(match name {
         "user" | "human" | "prompter" | "question" | "customer" | "instruction" => Speaker::User,
         "assistant" | "gpt" | "chatgpt" | "bot" | "model" | "bard" | "bing" | "claude" | "ai" | "chatbot"
         | "function_call" | "tool_call" | "agent" | "answer" => Speaker::Assistant,

@@ -11,12 +11,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::prelude::*;
 
 use super::blocks::{Block, Blocks, Piece};
+use super::buffer::Buffer;
 use super::delimited;
 use super::detect::{SAMPLE, Shape, detect};
 use super::index::{Entry, Index};
 use super::measure::{content_hash, measure_parts};
-use super::record::{Issue, Issues, Parts, Plan, json_row, shown, table_row, text_of};
+use super::record::{Issue, Issues, Parts, Plan, json_row, shown, text_of};
 use super::sniff::{self, Layout};
+use super::table::table_row;
 use super::{ContentHash, FieldRole, FindingKind, Mapping};
 
 /// Bytes that are read and indexed at a time.
@@ -27,7 +29,7 @@ const TASK: usize = 128 << 10;
 
 /// Reads one record and gives its parts to `use_parts`.
 pub(super) fn with_parts<T>(
-    record: &[u8],
+    text: &str,
     plan: &Plan,
     layout: Layout,
     cut_off: bool,
@@ -36,7 +38,6 @@ pub(super) fn with_parts<T>(
 ) -> Result<T, Issue> {
     match layout {
         Layout::Table { delimiter, .. } => {
-            let text = text_of(record)?;
             if text.contains('\0') {
                 return Err(Issue::fault(
                     FindingKind::InvalidUtf8,
@@ -58,7 +59,7 @@ pub(super) fn with_parts<T>(
             }
             table_row(&cells, plan, issues).map(|parts| use_parts(&parts))
         }
-        _ => json_row(record, plan, cut_off, issues).map(|parts| use_parts(&parts)),
+        _ => json_row(text, plan, cut_off, issues).map(|parts| use_parts(&parts)),
     }
 }
 
@@ -130,6 +131,7 @@ fn read_task(
     let pieces = block.pieces.get(task.clone()).unwrap_or_default();
     let mut batch = Batch { outcomes: Vec::with_capacity(pieces.len()), remarks: Vec::new() };
     let mut scratch = Vec::new();
+    let whole = text_of_task(block, pieces);
     for (place, piece) in pieces.iter().enumerate() {
         let ends_file = block.ends_open && task.start + place == last;
         let outcome = match piece {
@@ -148,16 +150,25 @@ fn read_task(
                 let record = block.bytes.get(*start..*end).unwrap_or_default();
                 // Blanks behind JSON mean nothing; in a table they belong to the last cell.
                 let record = if matches!(layout, Layout::Table { .. }) { record } else { record.trim_ascii_end() };
+                let text = || match whole {
+                    Some((from, whole)) => whole
+                        .get(start - from..)
+                        .and_then(|text| text.get(..record.len()))
+                        .map_or_else(|| text_of(record), Ok),
+                    None => text_of(record),
+                };
                 let offset = block.base + *start as u64;
                 let mut issues = Issues::default();
                 let read = match (&block.cut_off, ends_file) {
                     (Some(issue), true) => Err(issue.clone()),
-                    _ => with_parts(record, plan, layout, ends_file, &mut issues, |parts| {
-                        let hash = match identity {
-                            Identity::Hash => content_hash(parts, &mut scratch),
-                            Identity::None => ContentHash([0; 32]),
-                        };
-                        (hash, measure_parts(parts))
+                    _ => text().and_then(|text| {
+                        with_parts(text, plan, layout, ends_file, &mut issues, |parts| {
+                            let hash = match identity {
+                                Identity::Hash => content_hash(parts, &mut scratch),
+                                Identity::None => ContentHash([0; 32]),
+                            };
+                            (hash, measure_parts(parts))
+                        })
                     }),
                 };
                 match (read, u32::try_from(record.len())) {
@@ -188,6 +199,18 @@ fn read_task(
         batch.outcomes.push(outcome);
     }
     batch
+}
+
+/// The bytes from the first record to the last as text, and where they begin in the block; checked at once, which is
+/// several times faster than record by record. `None` where some byte of them is not UTF-8.
+fn text_of_task<'a>(block: &'a Block, pieces: &[Piece]) -> Option<(usize, &'a str)> {
+    let place = |piece: &Piece| match piece {
+        Piece::Record { start, end, .. } => Some((*start, *end)),
+        Piece::Oversized(_) => None,
+    };
+    let (from, _) = pieces.iter().find_map(place)?;
+    let (_, to) = pieces.iter().rev().find_map(place)?;
+    simdutf8::basic::from_utf8(block.bytes.get(from..to)?).ok().map(|text| (from, text))
 }
 
 /// The content hash of one record, as the index computed it.
@@ -348,8 +371,8 @@ impl<R: Read> Read for Stoppable<R> {
 
 /// Cuts the next block, in the given buffers.
 pub(super) fn next_cut(blocks: &mut Blocks<impl Read>, mut block: Block) -> Cut {
-    if block.bytes.capacity() > 3 * BLOCK {
-        block.bytes = Vec::new();
+    if block.bytes.held() > 3 * BLOCK {
+        block.bytes = Buffer::default();
     }
     match blocks.next(block) {
         Ok(Some(block)) => Cut::Block(block),

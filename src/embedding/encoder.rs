@@ -84,8 +84,9 @@ pub(super) fn embed(
     let mut hash = blake3::Hasher::new();
     hash.update(fingerprint.hash.as_bytes());
     hash.update(match views {
-        Views::Row => b"row",
+        Views::Row => b"row".as_slice(),
         Views::RowAndResponse => b"row+response",
+        Views::RowResponsePrompt => b"row+response+prompt",
     });
     fingerprint.hash = hash.finalize().to_hex().to_string();
     fingerprint.details.insert("views".to_owned(), json!(views));
@@ -107,32 +108,28 @@ struct Run<'a> {
 impl Run<'_> {
     fn set(&mut self, set: &dyn Texts, views: Views) -> Result<(Embeddings, u64), EmbeddingError> {
         let (rows, dim) = (set.len(), self.encoder.dim());
-        let mut row = Embeddings::zeros(rows, dim);
-        let mut response = Embeddings::zeros(if views == Views::RowAndResponse { rows } else { 0 }, dim);
+        let views = views.list();
+        let mut parts = vec![Embeddings::zeros(rows, dim); views.len()];
         let mut truncated = 0;
         for start in (0..rows).step_by(WINDOW) {
             let end = (start + WINDOW).min(rows);
-            let mut texts = self.read(set, View::Row, start, end)?;
-            if views == Views::RowAndResponse {
-                texts.extend(self.read(set, View::Response, start, end)?);
+            let mut texts = Vec::with_capacity(views.len() * (end - start));
+            for view in views {
+                texts.extend(self.read(set, *view, start, end)?);
             }
             let encodings = self.window(&texts, end - start)?;
-            let (of_rows, of_responses) = encodings.split_at_checked(end - start).unwrap_or((&encodings, &[]));
-            row.fill_from(start, of_rows.iter().map(|encoding| encoding.vector.as_slice()));
-            response.fill_from(start, of_responses.iter().map(|encoding| encoding.vector.as_slice()));
-            for (i, encoding) in of_rows.iter().enumerate() {
-                let response_cut = of_responses.get(i).is_some_and(|encoding| encoding.truncated);
-                truncated += u64::from(encoding.truncated || response_cut);
+            let mut is_cut = vec![false; end - start];
+            for (part, encodings) in parts.iter_mut().zip(encodings.chunks(end - start)) {
+                part.fill_from(start, encodings.iter().map(|encoding| encoding.vector.as_slice()));
+                is_cut.iter_mut().zip(encodings).for_each(|(cut, encoding)| *cut |= encoding.truncated);
             }
+            truncated += is_cut.iter().filter(|cut| **cut).count() as u64;
             self.done += end - start;
             self.progress.tick("embedding", self.done as u64, Some(self.total as u64));
         }
-        row.normalise();
-        if views == Views::RowAndResponse {
-            response.normalise();
-            row = concatenate(&row, &response);
-        }
-        Ok((row, truncated))
+        parts.iter_mut().for_each(Embeddings::normalise);
+        let whole = if parts.len() == 1 { parts.pop() } else { None };
+        Ok((whole.unwrap_or_else(|| concatenate(&parts)), truncated))
     }
 
     fn read(&self, set: &dyn Texts, view: View, start: usize, end: usize) -> Result<Vec<String>, EmbeddingError> {

@@ -14,6 +14,15 @@ impl Embeddings {
         (rows.checked_mul(dim) == Some(data.len())).then_some(Self { rows, dim, data })
     }
 
+    /// Reads a matrix of floats from a NumPy `.npy` file, as it is: nothing is normalised.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or holds something else; the message says what.
+    pub fn read_npy(path: &std::path::Path) -> Result<Self, super::EmbeddingError> {
+        let (rows, dim, data) = super::npy::read_npy(path)?;
+        Ok(Self { rows, dim, data })
+    }
+
     /// All entries zero.
     pub(super) fn zeros(rows: usize, dim: usize) -> Self {
         Self { rows, dim, data: vec![0.0; rows.saturating_mul(dim)] }

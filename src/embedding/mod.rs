@@ -12,6 +12,7 @@ mod lexical;
 mod matrix;
 mod npy;
 mod precomputed;
+pub mod projection;
 mod sentence;
 mod texts;
 
@@ -34,15 +35,30 @@ pub enum View {
     Row,
     /// [`crate::data::Row::response`].
     Response,
+    /// [`crate::data::Row::prompt`].
+    Prompt,
 }
 
-/// Which views are embedded; two views are concatenated, each normalised, then the whole is normalised.
+/// Which views are embedded; several are concatenated, each normalised, then the whole is normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Views {
     #[serde(rename = "row")]
     Row,
     #[serde(rename = "row+response")]
     RowAndResponse,
+    #[serde(rename = "row+response+prompt")]
+    RowResponsePrompt,
+}
+
+impl Views {
+    /// The views side by side.
+    pub fn list(self) -> &'static [View] {
+        match self {
+            Self::Row => &[View::Row],
+            Self::RowAndResponse => &[View::Row, View::Response],
+            Self::RowResponsePrompt => &[View::Row, View::Response, View::Prompt],
+        }
+    }
 }
 
 impl std::fmt::Display for Views {
@@ -50,6 +66,7 @@ impl std::fmt::Display for Views {
         f.write_str(match self {
             Self::Row => "row",
             Self::RowAndResponse => "row+response",
+            Self::RowResponsePrompt => "row+response+prompt",
         })
     }
 }
@@ -61,7 +78,8 @@ impl std::str::FromStr for Views {
         match text.trim() {
             "row" => Ok(Self::Row),
             "row+response" => Ok(Self::RowAndResponse),
-            other => Err(format!("{other:?} is no view; give row or row+response")),
+            "row+response+prompt" => Ok(Self::RowResponsePrompt),
+            other => Err(format!("{other:?} is no view; give row, row+response or row+response+prompt")),
         }
     }
 }
@@ -93,7 +111,7 @@ pub struct Embedded {
 #[derive(Debug, Clone)]
 pub struct EmbedSettings {
     pub encoder: EncoderChoice,
-    /// `None` takes the encoder's measured best: `row+response` for `sentence`, `row` for `lexical`.
+    /// `None` takes the encoder's measured best: `row+response+prompt` for `sentence`, `row` for `lexical`.
     pub views: Option<Views>,
     /// Folder of the vector cache; `None` keeps no cache.
     pub cache_dir: Option<PathBuf>,
@@ -139,11 +157,11 @@ fn pool(threads: usize) -> Result<rayon::ThreadPool, EmbeddingError> {
     })
 }
 
-/// Two views side by side: each at unit length, then the whole. A zero part leaves the other alone.
-fn concatenate(a: &Embeddings, b: &Embeddings) -> Embeddings {
-    let dim = a.dim() + b.dim();
-    let rows = a.rows().min(b.rows());
-    let data = (0..rows).flat_map(|i| a.row(i).iter().chain(b.row(i)).copied()).collect();
+/// Views side by side: each at unit length, then the whole. A zero part leaves the others alone.
+fn concatenate(parts: &[Embeddings]) -> Embeddings {
+    let dim = parts.iter().map(Embeddings::dim).sum();
+    let rows = parts.iter().map(Embeddings::rows).min().unwrap_or(0);
+    let data = (0..rows).flat_map(|i| parts.iter().flat_map(move |part| part.row(i))).copied().collect();
     let mut whole = Embeddings::new(rows, dim, data).unwrap_or_else(Embeddings::empty);
     whole.normalise();
     whole

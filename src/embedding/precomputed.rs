@@ -196,9 +196,9 @@ impl From<ModelError> for EmbeddingError {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::Io { path, source } => Self::Io { path, source },
-            ModelError::Malformed { path, reason } | ModelError::Unsupported { path, reason } => {
-                Self::File { path, reason }
-            }
+            ModelError::Malformed { path, reason }
+            | ModelError::Unsupported { path, reason }
+            | ModelError::Compute { path, reason } => Self::File { path, reason },
             ModelError::Missing { .. } => Self::Model(error),
             ModelError::Cancelled(cancelled) => Self::Cancelled(cancelled),
         }

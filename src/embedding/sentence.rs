@@ -45,7 +45,7 @@ impl Encoder for SentenceEncoder {
     }
 
     fn best_views(&self) -> Views {
-        Views::RowAndResponse
+        Views::RowResponsePrompt
     }
 
     fn encode(

@@ -38,6 +38,7 @@ impl Texts for Dataset {
         Ok(match view {
             View::Row => row.text(),
             View::Response => row.response(),
+            View::Prompt => row.prompt(),
         })
     }
 }
@@ -56,7 +57,7 @@ impl Texts for Vec<String> {
     }
 }
 
-/// Texts held in memory, with both views.
+/// Texts held in memory. The prompt of a row is the whole row.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTexts {
     pub name: String,
@@ -84,7 +85,7 @@ impl Texts for MemoryTexts {
     fn text(&self, index: usize, view: View) -> Result<String, EmbeddingError> {
         let (row, response) = self.rows.get(index).ok_or_else(|| no_such_row(&self.name, index, self.rows.len()))?;
         Ok(match view {
-            View::Row => row.clone(),
+            View::Row | View::Prompt => row.clone(),
             View::Response => response.clone(),
         })
     }

@@ -301,6 +301,7 @@ impl App {
     fn open_plan(&mut self, plan: Plan) {
         self.state.run.encoder = plan.encoder;
         self.state.run.views = plan.views;
+        self.state.run.calibration = plan.calibration;
         self.state.run.solver = plan.settings;
         self.state.run.selection = plan.selection;
         self.open_file(Role::Custom, plan.custom, plan.mapping);

@@ -233,6 +233,7 @@ impl Session {
             encoder: run.encoder.clone(),
             views: run.views,
             settings,
+            calibration: run.calibration.clone(),
             selection: run.selection,
         })
     }

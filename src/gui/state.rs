@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embedding::{EncoderChoice, Views};
 use crate::selection::SelectionSettings;
+use crate::selection::calibration::CalibrationSettings;
 use crate::transport::Settings;
 
 /// The step whose pane fills the window.
@@ -38,6 +39,8 @@ pub struct RunSettings {
     pub encoder: EncoderChoice,
     pub views: Option<Views>,
     pub solver: Settings,
+    /// Find λ and ε by canaries; `None` takes those of `solver`.
+    pub calibration: Option<CalibrationSettings>,
     pub selection: SelectionSettings,
 }
 
@@ -47,6 +50,7 @@ impl Default for RunSettings {
             encoder: EncoderChoice::Lexical,
             views: None,
             solver: Settings::default(),
+            calibration: Some(CalibrationSettings::default()),
             selection: SelectionSettings::default(),
         }
     }

@@ -293,7 +293,8 @@ mod tests {
         let fingerprint =
             crate::embedding::Fingerprint { encoder: String::new(), hash: String::new(), details: Default::default() };
         let timing = Timing::default();
-        let purified = Purified { outcome, fingerprint, timing, cached: 0, computed: 0, truncated: [0; 3] };
+        let purified =
+            Purified { outcome, calibration: None, fingerprint, timing, cached: 0, computed: 0, truncated: [0; 3] };
         let library = super::super::backend::Library {
             engine: Arc::new(crate::transport::CpuEngine::new()),
             cache_dir: None,
@@ -312,6 +313,7 @@ mod tests {
             encoder: crate::embedding::EncoderChoice::Lexical,
             views: None,
             settings: Default::default(),
+            calibration: None,
             selection: Default::default(),
         };
         Solved { plan, purified: Arc::new(purified), ranking, cloud }

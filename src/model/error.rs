@@ -17,6 +17,9 @@ pub enum ModelError {
     /// A file that every model folder must have.
     #[error("{path} is missing; {way_out}", path = path.display())]
     Missing { path: PathBuf, way_out: String },
+    /// Numbers do not fit each other, or the device failed.
+    #[error("{path}: {reason}", path = path.display())]
+    Compute { path: PathBuf, reason: String },
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }

@@ -16,15 +16,15 @@ const MAX_TEXT_BYTES: u64 = 256 << 20;
 
 /// A Hugging Face directory.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Folder<'a>(pub &'a Path);
+pub(crate) struct Folder<'a>(pub &'a Path);
 
 impl Folder<'_> {
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// The bytes of a file, `None` where there is none.
-    pub(super) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, ModelError> {
+    pub(crate) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, ModelError> {
         let path = self.path(name);
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -42,20 +42,20 @@ impl Folder<'_> {
     }
 
     /// The bytes of a file that must be there.
-    pub(super) fn required(&self, name: &str, way_out: &str) -> Result<Vec<u8>, ModelError> {
+    pub(crate) fn required(&self, name: &str, way_out: &str) -> Result<Vec<u8>, ModelError> {
         self.bytes(name)?.ok_or_else(|| ModelError::Missing { path: self.path(name), way_out: way_out.to_owned() })
     }
 
-    pub(super) fn malformed(&self, name: &str, reason: impl Into<String>) -> ModelError {
+    pub(crate) fn malformed(&self, name: &str, reason: impl Into<String>) -> ModelError {
         ModelError::Malformed { path: self.path(name), reason: reason.into() }
     }
 
-    pub(super) fn unsupported(&self, name: &str, reason: impl Into<String>) -> ModelError {
+    pub(crate) fn unsupported(&self, name: &str, reason: impl Into<String>) -> ModelError {
         ModelError::Unsupported { path: self.path(name), reason: reason.into() }
     }
 
     /// `bytes` of the file `name` as a JSON object.
-    pub(super) fn object(&self, name: &str, bytes: &[u8]) -> Result<Map<String, Value>, ModelError> {
+    pub(crate) fn object(&self, name: &str, bytes: &[u8]) -> Result<Map<String, Value>, ModelError> {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(object)) => Ok(object),
             Ok(_) => Err(self.malformed(name, "it is JSON, but no object")),

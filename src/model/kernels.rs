@@ -15,7 +15,7 @@ const LANES: usize = 16;
 /// e^x to a relative error of 3e-7 for |x| ≤ 2; 0 below -87, and never more than 2^126. Polynomial: degree 5,
 /// minimax of the relative error of 2^f on [-½, ½].
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let y = x * std::f32::consts::LOG2_E;
     let y = if y > 126.0 { 126.0 } else { y };
@@ -107,7 +107,7 @@ pub(super) fn add_and_norm(arch: Arch, rows: &mut [f32], update: &[f32], bias: &
 }
 
 #[inline(always)]
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+pub(super) fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
     let mut lanes = [0f32; LANES];
     for block in blocks {
@@ -119,7 +119,7 @@ fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-fn largest(row: &[f32]) -> f32 {
+pub(super) fn largest(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for block in blocks {

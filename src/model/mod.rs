@@ -3,10 +3,17 @@
 //! Constraints: weights come only from safetensors (no pickle, nothing is executed); every size is checked
 //! against the file before memory is taken; a missing file or tensor is named. Nothing here reads the network.
 
+pub mod adapter;
+pub mod chat;
+pub mod decoder;
 mod error;
 mod folder;
+mod generate;
 mod kernels;
+mod merge;
 mod network;
+mod ops;
+mod peft;
 mod pooling;
 mod sentence;
 mod spec;
@@ -14,7 +21,13 @@ mod tensors;
 mod tokens;
 mod weights;
 
+pub use adapter::{Adapter, LoraShape};
+pub use chat::{ChatTokenizer, ChatTokens, Message, Piece, RowFault};
+pub use decoder::{Decoder, DecoderSpec, Depth, KeyValueCache, Module, Precision};
 pub use error::ModelError;
+pub use generate::{Generated, Sampling, Stop, Stream, generate};
+pub use merge::{Merged, merge};
+pub use peft::write_tensors;
 pub use sentence::{SentenceModel, SentenceScratch};
 pub use tensors::{ElementType, TensorFile, TensorInfo, widen};
 pub use tokens::Tokens;

@@ -42,6 +42,13 @@ pub struct TensorInfo {
     data_offsets: (u64, u64),
 }
 
+impl TensorInfo {
+    /// Length in the file.
+    pub fn bytes(&self) -> u64 {
+        self.data_offsets.1 - self.data_offsets.0
+    }
+}
+
 /// An opened safetensors file.
 #[derive(Debug)]
 pub struct TensorFile {
@@ -49,6 +56,7 @@ pub struct TensorFile {
     file: File,
     data_start: u64,
     tensors: BTreeMap<String, TensorInfo>,
+    metadata: BTreeMap<String, String>,
 }
 
 impl TensorFile {
@@ -74,7 +82,7 @@ impl TensorFile {
         file.read_exact(&mut header).map_err(io)?;
         let mut raw: BTreeMap<String, serde_json::Value> =
             serde_json::from_slice(&header).map_err(|error| bad(format!("its header is not JSON: {error}")))?;
-        raw.remove("__metadata__");
+        let metadata = raw.remove("__metadata__").and_then(|metadata| serde_json::from_value(metadata).ok());
         let mut tensors = BTreeMap::new();
         for (name, value) in raw {
             let info: TensorInfo = serde_json::from_value(value)
@@ -88,7 +96,7 @@ impl TensorFile {
             }
             tensors.insert(name, info);
         }
-        Ok(Self { path: path.to_owned(), file, data_start, tensors })
+        Ok(Self { path: path.to_owned(), file, data_start, tensors, metadata: metadata.unwrap_or_default() })
     }
 
     pub fn path(&self) -> &Path {
@@ -100,6 +108,11 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// A text from the header's metadata.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.metadata.get(name).map(String::as_str)
+    }
+
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.get(name)
     }
@@ -109,6 +122,15 @@ impl TensorFile {
     /// # Errors
     /// There is no such tensor, or its number format is not a floating-point one.
     pub fn read(&mut self, name: &str) -> Result<Vec<f32>, ModelError> {
+        let (kind, _, raw) = self.read_raw(name)?;
+        Ok(widen(&raw, kind))
+    }
+
+    /// One tensor as it stands in the file: number format, shape, little-endian bytes in row-major order.
+    ///
+    /// # Errors
+    /// As [`TensorFile::read`].
+    pub fn read_raw(&mut self, name: &str) -> Result<(ElementType, Vec<usize>, Vec<u8>), ModelError> {
         let bad = |reason: String| ModelError::Malformed { path: self.path.clone(), reason };
         let Some(info) = self.tensors.get(name) else {
             return Err(bad(format!("there is no tensor {name:?}")));
@@ -133,11 +155,26 @@ impl TensorFile {
                 end - begin
             )));
         }
+        let shape = info.shape.clone();
+        Ok((kind, shape, self.read_bytes(name)?))
+    }
+
+    /// The bytes of one tensor of any number format.
+    ///
+    /// # Errors
+    /// There is no such tensor, or reading failed.
+    pub fn read_bytes(&mut self, name: &str) -> Result<Vec<u8>, ModelError> {
+        let Some(info) = self.tensors.get(name) else {
+            return Err(ModelError::Malformed {
+                path: self.path.clone(),
+                reason: format!("there is no tensor {name:?}"),
+            });
+        };
         let io = |source| ModelError::Io { path: self.path.clone(), source };
-        self.file.seek(SeekFrom::Start(self.data_start + begin)).map_err(io)?;
-        let mut raw = vec![0u8; (end - begin) as usize];
+        self.file.seek(SeekFrom::Start(self.data_start + info.data_offsets.0)).map_err(io)?;
+        let mut raw = vec![0u8; info.bytes() as usize];
         self.file.read_exact(&mut raw).map_err(io)?;
-        Ok(widen(&raw, kind))
+        Ok(raw)
     }
 
     /// As [`TensorFile::read`], but the shape must be the given one.

@@ -63,6 +63,7 @@ impl Demo {
             encoder: EncoderChoice::Lexical,
             views: None,
             settings: Settings::default(),
+            calibration: None,
             selection: SelectionSettings::default(),
         }
     }

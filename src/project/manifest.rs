@@ -191,6 +191,16 @@ pub(super) fn render(
         "engine": outcome.engine,
         "seed": what.plan.settings.seed,
         "settings": settings,
+        "score": match &what.purified.calibration {
+            None => json!({
+                "how": "(1-lambda) f_safe - lambda f_harmful at uniform weights after ten iterations, at the settings' lambda and epsilon",
+            }),
+            Some(calibration) => json!({
+                "how": "mean over the chosen pairs of the calibration of (1-lambda) f_safe - lambda f_harmful at uniform weights after ten iterations, each in its own standard deviations; half of it that of the ten nearest custom rows",
+                "weights_learned_at": calibration.best(),
+                "calibration": calibration,
+            }),
+        },
         "selection": {
             "keep": what.plan.selection.keep.to_string(),
             "rank_by": what.plan.selection.rank_by,

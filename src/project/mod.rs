@@ -6,6 +6,7 @@
 
 mod atomic;
 mod card;
+mod comparison;
 mod croissant;
 mod decision_file;
 mod demo;
@@ -21,15 +22,17 @@ mod pipeline;
 mod plan;
 mod staging;
 mod store;
+pub mod study;
 mod verify;
 mod weights_csv;
 
+pub use comparison::{Compared, compare};
 pub use demo::Demo;
 pub use error::ProjectError;
 pub use export::{Export, ExportReport, check_folder, export};
 pub use folders::Folders;
 pub use journal::Journal;
-pub use pipeline::{Purified, Sets, Timing, purify};
+pub use pipeline::{Prepared, Purified, Sets, Timing, prepare, purify, solve};
 pub use plan::{ExportContext, Plan};
 pub use store::{Project, ProjectStore};
 pub use verify::{VerifyReport, verify};

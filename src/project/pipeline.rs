@@ -1,5 +1,6 @@
 //! The main job.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,7 +8,9 @@ use super::{Plan, ProjectError, leakage};
 use crate::data::{Dataset, OpenOptions};
 use crate::embedding::{EmbedSettings, Embeddings, Fingerprint, Joined, Texts, embed};
 use crate::jobs::Progress;
-use crate::transport::{Engine, Observer, Outcome, Points, Problem, TransportError};
+use crate::selection::SelectionError;
+use crate::selection::calibration::{Calibrated, Calibration, calibrate};
+use crate::transport::{Engine, Observer, Outcome, Points, Problem, Settings, TransportError};
 
 /// The opened sets of a plan. Several files of one role are one reference, rows in file order.
 #[derive(Clone)]
@@ -60,6 +63,8 @@ pub struct Timing {
 #[derive(Debug, Clone)]
 pub struct Purified {
     pub outcome: Outcome,
+    /// What the calibration found, where there was one; the outcome's score, pull and push are its own then.
+    pub calibration: Option<Calibration>,
     pub fingerprint: Fingerprint,
     pub timing: Timing,
     /// Vectors read from the cache, of all.
@@ -69,7 +74,105 @@ pub struct Purified {
     pub truncated: [u64; 3],
 }
 
-/// Embeds and solves. `cache_dir` holds the vector cache.
+/// The vectors of a plan's sets, and what was said about them.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Custom, safe, harmful.
+    sets: [Embeddings; 3],
+    /// The rows of the harmful reference that come from one file each.
+    sources: Vec<Range<usize>>,
+    pub fingerprint: Fingerprint,
+    pub warnings: Vec<String>,
+    /// Seconds of embedding.
+    pub seconds: f64,
+    /// Vectors read from the cache, of all.
+    pub cached: u64,
+    pub computed: u64,
+    /// Rows cut to the encoder's length: custom, safe, harmful.
+    pub truncated: [u64; 3],
+}
+
+impl Prepared {
+    /// The problem to solve.
+    pub fn problem(&self) -> Problem<'_> {
+        let [custom, safe, harmful] = self.sets.each_ref().map(Points::from);
+        Problem { custom, safe, harmful }
+    }
+
+    /// The rows of the harmful reference that come from one file each.
+    pub fn sources(&self) -> &[Range<usize>] {
+        &self.sources
+    }
+}
+
+/// The files of every role, in the order of the rows of a reference.
+fn roles(sets: &Sets) -> [(&'static str, Vec<&Dataset>); 3] {
+    [("custom", vec![&sets.custom]), ("safe", sets.safe.iter().collect()), ("harmful", sets.harmful.iter().collect())]
+}
+
+/// The texts of custom, safe and harmful rows, in the order of the vectors.
+pub(super) fn texts(sets: &Sets) -> [Joined<'_>; 3] {
+    roles(sets).map(|(_, files)| Joined::new(files.into_iter().map(|file| file as &dyn Texts).collect()))
+}
+
+/// Embeds every set. `cache_dir` holds the vector cache.
+///
+/// # Errors
+/// A setting is out of range, a text cannot be read, a vector cannot be used (file, row and line told), or the user
+/// cancelled.
+pub fn prepare(
+    sets: &Sets,
+    plan: &Plan,
+    cache_dir: Option<PathBuf>,
+    observer: &dyn Observer,
+) -> Result<Prepared, ProjectError> {
+    let settings = plan.settings.clone().checked()?;
+    let threads = match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    let joined = texts(sets);
+    let texts = joined.each_ref().map(|set| set as &dyn Texts);
+    let embedding =
+        EmbedSettings { encoder: plan.encoder.clone(), views: plan.views, cache_dir, threads, seed: settings.seed };
+    let mut warnings = leakage::warnings(sets, observer as &dyn Progress)?;
+    warnings.iter().for_each(|warning| observer.warn(warning));
+    let began = Instant::now();
+    let mut embedded = embed(&texts, &embedding, observer as &dyn Progress)?;
+    let seconds = began.elapsed().as_secs_f64();
+    for ((role, files), vectors) in roles(sets).iter().zip(&mut embedded.sets) {
+        if let Some(warning) = give_direction(role, files, vectors)? {
+            observer.warn(&warning);
+            warnings.push(warning);
+        }
+    }
+    let Ok(vectors) = <[Embeddings; 3]>::try_from(embedded.sets) else {
+        return Err(ProjectError::Inconsistent("the encoder did not return three sets; please report it".to_owned()));
+    };
+    let mut end = 0;
+    let sources = sets
+        .harmful
+        .iter()
+        .map(|file| {
+            let start = end;
+            end += file.len();
+            start..end
+        })
+        .collect();
+    let truncated = |at: usize| embedded.truncated.get(at).copied().unwrap_or(0);
+    Ok(Prepared {
+        sets: vectors,
+        sources,
+        fingerprint: embedded.fingerprint,
+        warnings,
+        seconds,
+        cached: embedded.cached,
+        computed: embedded.computed,
+        truncated: [truncated(0), truncated(1), truncated(2)],
+    })
+}
+
+/// Embeds, calibrates if the plan says so, and solves. `cache_dir` holds the vector cache.
 ///
 /// # Errors
 /// A setting is out of range, a text cannot be read, a vector cannot be used (file, row and line told), the problem
@@ -81,50 +184,60 @@ pub fn purify(
     cache_dir: Option<PathBuf>,
     observer: &dyn Observer,
 ) -> Result<Purified, ProjectError> {
-    let settings = plan.settings.clone().checked()?;
-    let threads = match settings.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        threads => threads,
-    };
-    let roles: [(&str, Vec<&Dataset>); 3] = [
-        ("custom", vec![&sets.custom]),
-        ("safe", sets.safe.iter().collect()),
-        ("harmful", sets.harmful.iter().collect()),
-    ];
-    let joined: Vec<Joined<'_>> =
-        roles.iter().map(|(_, files)| Joined::new(files.iter().map(|file| *file as &dyn Texts).collect())).collect();
-    let texts: Vec<&dyn Texts> = joined.iter().map(|set| set as &dyn Texts).collect();
-    let embedding =
-        EmbedSettings { encoder: plan.encoder.clone(), views: plan.views, cache_dir, threads, seed: settings.seed };
-    let mut warnings = leakage::warnings(sets);
-    warnings.iter().for_each(|warning| observer.warn(warning));
-    let began = Instant::now();
-    let mut embedded = embed(&texts, &embedding, observer as &dyn Progress)?;
-    let embed_seconds = began.elapsed().as_secs_f64();
+    let prepared = prepare(sets, plan, cache_dir, observer)?;
+    solve(sets, plan, &prepared, engine, observer)
+}
 
-    for ((role, files), vectors) in roles.iter().zip(&mut embedded.sets) {
-        if let Some(warning) = give_direction(role, files, vectors)? {
-            observer.warn(&warning);
-            warnings.push(warning);
-        }
-    }
-    let mut points = embedded.sets.iter().map(Points::from);
-    let (Some(custom), Some(safe), Some(harmful)) = (points.next(), points.next(), points.next()) else {
-        return Err(ProjectError::Inconsistent("the encoder did not return three sets; please report it".to_owned()));
-    };
+/// Calibrates if the plan says so, and solves.
+///
+/// With calibration the weights are learned at the best pair of the grid, and score, pull and push are those that the
+/// calibration recommends.
+///
+/// # Errors
+/// As [`purify`].
+pub fn solve(
+    sets: &Sets,
+    plan: &Plan,
+    prepared: &Prepared,
+    engine: &dyn Engine,
+    observer: &dyn Observer,
+) -> Result<Purified, ProjectError> {
+    let settings = plan.settings.clone().checked()?;
+    let problem = prepared.problem();
+    let located = |error| located(error, &roles(sets));
     let began = Instant::now();
-    let outcome = engine.solve(&Problem { custom, safe, harmful }, &settings, observer);
-    let mut outcome = outcome.map_err(|error| located(error, &roles))?;
+    let calibrated = match &plan.calibration {
+        None => None,
+        Some(grid) => Some(calibrate(engine, &problem, prepared.sources(), grid, &settings, observer).map_err(
+            |error| match error {
+                SelectionError::Transport(error) => located(error),
+                other => other.into(),
+            },
+        )?),
+    };
+    let settings = match &calibrated {
+        Some(Calibrated { calibration, .. }) => {
+            let best = calibration.best();
+            Settings { lambda: best.lambda, epsilon: best.epsilon, ..Settings::clone(&settings) }.checked()?
+        }
+        None => settings,
+    };
+    let mut outcome = engine.solve(&problem, &settings, observer).map_err(located)?;
+    let mut warnings = prepared.warnings.clone();
     warnings.append(&mut outcome.warnings);
     outcome.warnings = warnings;
-    let truncated = |at: usize| embedded.truncated.get(at).copied().unwrap_or(0);
+    let calibration = calibrated.map(|calibrated| {
+        (outcome.score, outcome.pull, outcome.push) = (calibrated.score, calibrated.pull, calibrated.push);
+        calibrated.calibration
+    });
     Ok(Purified {
         outcome,
-        fingerprint: embedded.fingerprint,
-        timing: Timing { embed: embed_seconds, solve: began.elapsed().as_secs_f64() },
-        cached: embedded.cached,
-        computed: embedded.computed,
-        truncated: [truncated(0), truncated(1), truncated(2)],
+        calibration,
+        fingerprint: prepared.fingerprint.clone(),
+        timing: Timing { embed: prepared.seconds, solve: began.elapsed().as_secs_f64() },
+        cached: prepared.cached,
+        computed: prepared.computed,
+        truncated: prepared.truncated,
     })
 }
 

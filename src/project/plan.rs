@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::data::Mapping;
 use crate::embedding::{EncoderChoice, Views};
 use crate::selection::SelectionSettings;
+use crate::selection::calibration::CalibrationSettings;
 use crate::transport::Settings;
 
 /// What the user asked for. It is saved with the project and written into the manifest.
@@ -22,6 +23,9 @@ pub struct Plan {
     pub views: Option<Views>,
     #[serde(default)]
     pub settings: Settings,
+    /// Finds λ and ε by canaries; the settings' own are not used then.
+    #[serde(default)]
+    pub calibration: Option<CalibrationSettings>,
     #[serde(default)]
     pub selection: SelectionSettings,
 }

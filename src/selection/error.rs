@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::jobs::Cancelled;
+use crate::transport::TransportError;
+
 /// A selection setting, an outcome or a label file cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SelectionError {
@@ -19,10 +22,23 @@ pub enum SelectionError {
     /// The files are well-formed, but nothing can be told from them together.
     #[error("{0}")]
     Labels(String),
+    #[error(transparent)]
+    Transport(TransportError),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 impl SelectionError {
     pub(super) fn at(path: &Path, line: u64, column: &str, reason: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), place: format!("line {line}, column {column}"), reason: reason.into() }
+    }
+}
+
+impl From<TransportError> for SelectionError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            other => Self::Transport(other),
+        }
     }
 }

@@ -90,6 +90,23 @@ fn share(part: usize, rest: usize) -> Option<f64> {
     (part + rest > 0).then(|| part as f64 / (part + rest) as f64)
 }
 
+/// The labels of the rows with these record numbers: whether each is harmful, `None` without a label. The file is as
+/// for [`evaluate`].
+///
+/// # Errors
+/// The file is malformed, or none of the rows has a label in it.
+pub fn labels_of(path: &Path, numbers: &[u64]) -> Result<Vec<Option<bool>>, SelectionError> {
+    let labels = read_labels(path)?;
+    let found: Vec<Option<bool>> = numbers.iter().map(|row| labels.get(row).map(|label| label.harmful)).collect();
+    if found.iter().all(Option::is_none) {
+        return Err(SelectionError::Labels(format!(
+            "{} has a label for none of the rows; its index must be the 0-based row of the custom file",
+            path.display()
+        )));
+    }
+    Ok(found)
+}
+
 struct Label {
     harmful: bool,
     matched: bool,

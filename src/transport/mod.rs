@@ -27,6 +27,7 @@ mod simd;
 
 pub use chosen::{ChosenEngine, EngineChoice};
 pub use cpu::CpuEngine;
+pub(crate) use cpu::pool;
 pub use error::TransportError;
 pub use gpu::{GpuCheck, GpuEngine, GpuKernel, Injection, check_adapter};
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};

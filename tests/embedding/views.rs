@@ -37,12 +37,23 @@ fn two_views_of_the_sentence_encoder_lie_side_by_side() {
     let row = run(&[&of(|row| &row.0, &set)], &model.settings());
     let response = run(&[&of(|row| &row.1, &set)], &model.settings());
     assert_side_by_side(&both.sets[0], &row.sets[0], &response.sets[0]);
+    assert_ne!(both.fingerprint.hash, row.fingerprint.hash);
+    assert_eq!(both.fingerprint.details["dim"], 64);
     // Measured best, so it is what an unset choice takes.
     let unset = run(&[&set], &EmbedSettings { views: None, ..model.settings() });
-    assert_eq!(unset.sets, both.sets);
-    assert_eq!(unset.fingerprint, both.fingerprint);
-    assert_ne!(unset.fingerprint.hash, row.fingerprint.hash);
-    assert_eq!(unset.fingerprint.details["dim"], 64);
+    let all = run(&[&set], &EmbedSettings { views: Some(Views::RowResponsePrompt), ..model.settings() });
+    assert_eq!(unset.sets, all.sets);
+    assert_eq!(unset.fingerprint, all.fingerprint);
+    assert_ne!(unset.fingerprint.hash, both.fingerprint.hash);
+    assert_eq!(unset.fingerprint.details["dim"], 96);
+    for i in 0..set.rows.len() {
+        assert_unit(all.sets[0].row(i));
+        // Texts in memory have the whole row as their prompt.
+        let parts = row.sets[0].row(i).iter().chain(response.sets[0].row(i)).chain(row.sets[0].row(i));
+        for (got, want) in all.sets[0].row(i).iter().zip(parts.map(|x| x / 3f32.sqrt())) {
+            assert!((got - want).abs() < 1e-6);
+        }
+    }
 }
 
 #[test]
@@ -63,7 +74,7 @@ fn an_empty_response_leaves_the_row_alone() {
         name: "set".to_owned(),
         rows: vec![("a fox".to_owned(), String::new()), (String::new(), " ".to_owned())],
     };
-    let both = run(&[&set], &EmbedSettings { views: None, ..model.settings() });
+    let both = run(&[&set], &EmbedSettings { views: Some(Views::RowAndResponse), ..model.settings() });
     let row = both.sets[0].row(0);
     assert_unit(row);
     assert!(row[32..].iter().all(|x| *x == 0.0));
@@ -83,6 +94,7 @@ fn rows_of_a_data_set_are_embedded_without_json_and_roles() {
     assert_eq!(Texts::name(&set), "rows.jsonl");
     assert_eq!(set.text(0, View::Row).expect("a text"), "a fox\nthe dog");
     assert_eq!(set.text(0, View::Response).expect("a text"), "the dog");
+    assert_eq!(set.text(0, View::Prompt).expect("a text"), "a fox");
     let model = Model::copy("bert");
     let plain = texts(&["a fox\nthe dog", "a fox\nno"]);
     assert_eq!(run(&[&set], &model.settings()).sets, run(&[&plain], &model.settings()).sets);
@@ -136,7 +148,7 @@ fn sets_that_cannot_be_embedded_are_named() {
 
 #[test]
 fn views_are_parsed_and_shown_alike() {
-    for views in [Views::Row, Views::RowAndResponse] {
+    for views in [Views::Row, Views::RowAndResponse, Views::RowResponsePrompt] {
         assert_eq!(views.to_string().parse(), Ok(views));
     }
     assert!("column".parse::<Views>().expect_err("no view").contains("row+response"));

@@ -285,7 +285,7 @@ impl Backend for Fake {
             details: Default::default(),
         };
         let timing = Timing::default();
-        Ok(Purified { outcome, fingerprint, timing, cached: 0, computed: 0, truncated: [0; 3] })
+        Ok(Purified { outcome, calibration: None, fingerprint, timing, cached: 0, computed: 0, truncated: [0; 3] })
     }
 
     fn rank(&self, outcome: &Outcome, _by: RankBy, _numbers: &[u64]) -> Result<Ranked, String> {

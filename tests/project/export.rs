@@ -46,6 +46,7 @@ fn world(name: &str, custom: &[u8]) -> World {
         encoder: EncoderChoice::Lexical,
         views: None,
         settings: Settings::default(),
+        calibration: None,
         selection: SelectionSettings { keep: Keep::Share(0.75), ..SelectionSettings::default() },
     };
     World { home, plan }

@@ -18,6 +18,7 @@ fn plan() -> Plan {
         encoder: EncoderChoice::Sentence(PathBuf::from("/models/minilm")),
         views: None,
         settings: Settings::paper(),
+        calibration: None,
         selection: SelectionSettings { keep: Keep::Count(10), ..SelectionSettings::default() },
     }
 }

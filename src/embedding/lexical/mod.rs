@@ -49,12 +49,21 @@ pub(super) fn embed(
 ) -> Result<Embedded, EmbeddingError> {
     let views = settings.views.unwrap_or(Views::Row);
     let (mut matrices, mut truncated) = embed_view(sets, View::Row, settings.seed, progress)?;
-    if views == Views::RowAndResponse {
-        let (responses, cut) = embed_view(sets, View::Response, settings.seed, progress)?;
-        matrices = matrices.iter().zip(&responses).map(|(row, response)| concatenate(row, response)).collect();
+    let mut others = Vec::new();
+    for view in views.list().iter().filter(|view| **view != View::Row) {
+        let (part, cut) = embed_view(sets, *view, settings.seed, progress)?;
+        others.push(part.into_iter());
         for (total, cut) in truncated.iter_mut().zip(cut) {
             *total = (*total).max(cut);
         }
+    }
+    if !others.is_empty() {
+        let beside = |row| {
+            let parts: Vec<Embeddings> =
+                std::iter::once(row).chain(others.iter_mut().filter_map(Iterator::next)).collect();
+            concatenate(&parts)
+        };
+        matrices = matrices.into_iter().map(beside).collect();
     }
     let rows: usize = sets.iter().map(|set| set.len()).sum();
     let details = json!({

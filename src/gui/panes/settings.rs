@@ -244,6 +244,7 @@ fn views(ui: &mut Ui, cx: &mut Cx<'_>) {
         (None, "What measured best (default)"),
         (Some(Views::Row), "The whole row"),
         (Some(Views::RowAndResponse), "The whole row and the answer"),
+        (Some(Views::RowResponsePrompt), "The whole row, the answer and the question"),
     ];
     combo(ui, name, "Part of a row", &mut views, &choices);
     if views != run.views {

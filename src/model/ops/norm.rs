@@ -1,0 +1,88 @@
+//! y = w·x / √(mean(x²) + ε), row by row, w frozen.
+//!
+//! Source: Zhang, Sennrich: Root mean square layer normalization (2019).
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use pulp::Arch;
+
+use super::{fault, floats, plain, tensor, with_floats};
+use crate::model::kernels::sum;
+
+/// The last dimension of `x` may hold several heads of the length of `weight` side by side.
+pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f32) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return plain::rms_norm(x, weight, epsilon);
+    }
+    x.contiguous()?.apply_op1(RmsNorm { weight: weight.clone(), epsilon })
+}
+
+struct RmsNorm {
+    weight: Tensor,
+    epsilon: f32,
+}
+
+impl RmsNorm {
+    fn forward(&self, x: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
+        let width = width(x, weight)?;
+        let mut y = x.to_vec();
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for row in y.chunks_exact_mut(width) {
+                    let scale = 1.0 / (sum(row, |x| x * x) / width as f32 + self.epsilon).sqrt();
+                    row.iter_mut().zip(weight).for_each(|(x, weight)| *x *= scale * weight);
+                }
+            },
+        );
+        Ok(y)
+    }
+
+    fn backward(&self, x: &[f32], weight: &[f32], g: &[f32]) -> Result<Vec<f32>> {
+        let width = width(x, weight)?;
+        if g.len() != x.len() {
+            return fault("a gradient does not fit the norm");
+        }
+        let mut dx: Vec<f32> = Vec::with_capacity(x.len());
+        let mut weighted = vec![0f32; width];
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (x, g) in x.chunks_exact(width).zip(g.chunks_exact(width)) {
+                    let scale = 1.0 / (sum(x, |x| x * x) / width as f32 + self.epsilon).sqrt();
+                    let terms = weighted.iter_mut().zip(x).zip(g).zip(weight);
+                    terms.for_each(|(((out, x), g), weight)| *out = x * g * weight);
+                    let along = sum(&weighted, |x| x) * scale * scale * scale / width as f32;
+                    let terms = x.iter().zip(g).zip(weight);
+                    dx.extend(terms.map(|((x, g), weight)| scale * weight * g - x * along));
+                }
+            },
+        );
+        Ok(dx)
+    }
+}
+
+fn width(x: &[f32], weight: &[f32]) -> Result<usize> {
+    if weight.is_empty() || !x.len().is_multiple_of(weight.len()) {
+        return fault("the input does not fit the norm");
+    }
+    Ok(weight.len())
+}
+
+impl CustomOp1 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms norm"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = floats(storage, layout)?;
+        let y = with_floats(&self.weight, |weight| self.forward(x, weight))?;
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, arg: &Tensor, _res: &Tensor, grad_res: &Tensor) -> Result<Option<Tensor>> {
+        let dx = with_floats(grad_res, |g| {
+            with_floats(arg, |x| with_floats(&self.weight, |weight| self.backward(x, weight, g)))
+        })?;
+        Ok(Some(tensor(dx, arg.dims())?))
+    }
+}

@@ -1,0 +1,134 @@
+//! Each operation against the slow composition: value, and the gradient of every input. Tolerance: 2e-5 of the
+//! largest number.
+
+use candle_core::{Device, Result, Tensor, Var};
+
+use super::*;
+use crate::model::decoder::GateActivation;
+
+/// Numbers from a fixed sequence, in about [-1, 1].
+fn numbers(count: usize, salt: u64) -> Vec<f32> {
+    let hash = |i: u64| (i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ salt.wrapping_mul(0x2545_F491_4F6C_DD1D));
+    (0..count as u64).map(|i| ((hash(i) >> 40) as f32 / (1 << 23) as f32) - 1.0).collect()
+}
+
+fn variable(shape: (usize, usize), salt: u64) -> Var {
+    let tensor = Tensor::from_vec(numbers(shape.0 * shape.1, salt), shape, &Device::Cpu);
+    Var::from_tensor(&tensor.expect("a tensor")).expect("a variable")
+}
+
+fn close(got: &Tensor, want: &Tensor, what: &str) {
+    assert_eq!(got.dims(), want.dims(), "{what}");
+    let flat = |t: &Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("numbers");
+    let (got, want) = (flat(got), flat(want));
+    let largest = want.iter().fold(0f32, |a, b| a.max(b.abs()));
+    assert!(largest > 0.0, "{what}: nothing but zeros to compare with");
+    let worst = got.iter().zip(&want).fold(0f32, |a, (g, w)| a.max((g - w).abs()));
+    assert!(worst <= 2e-5 * largest.max(1.0), "{what}: off by {worst}, largest {largest}");
+}
+
+/// Compares both ways of computing something of `inputs`, and their gradients for one random gradient of the result.
+fn agree(what: &str, inputs: &[&Var], fast: impl Fn() -> Result<Tensor>, slow: impl Fn() -> Result<Tensor>) {
+    let (got, want) = (fast().expect("fast"), slow().expect("slow"));
+    close(&got, &want, what);
+    let gradient = Tensor::from_vec(numbers(got.elem_count(), 99), got.dims(), &Device::Cpu).expect("gradient");
+    let of_fast = seed(&got, gradient.clone()).and_then(|y| y.backward()).expect("backward");
+    let of_slow = (want * gradient).and_then(|y| y.sum_all()).and_then(|y| y.backward()).expect("backward");
+    for (number, input) in inputs.iter().enumerate() {
+        let got = of_fast.get(input).unwrap_or_else(|| panic!("{what}: input {number} got no gradient"));
+        close(got, of_slow.get(input).expect("oracle's gradient"), &format!("{what}, gradient {number}"));
+    }
+}
+
+#[test]
+fn linear_maps_with_and_without_adapter() {
+    let (x, w, bias) = (variable((7, 300), 1), variable((530, 300), 2), variable((1, 530), 3));
+    let (a, b) = (variable((4, 300), 4), variable((530, 4), 5));
+    let bias = bias.flatten_all().expect("vector").detach();
+    for dtype in [DType::F32, DType::BF16, DType::F16] {
+        let w = w.detach().to_dtype(dtype).expect("cast");
+        for bias in [None, Some(&bias)] {
+            agree("frozen", &[&x], || linear(&x, &w, bias, None), || plain::linear(&x, &w, bias, None));
+            for dropout in [None, Some(Dropout { share: 0.3, seed: 5 })] {
+                let lora = Lora { a: a.as_tensor().clone(), b: b.as_tensor().clone(), scale: 0.7, dropout };
+                agree(
+                    "adapted",
+                    &[&x, &a, &b],
+                    || linear(&x, &w, bias, Some(&lora)),
+                    || plain::linear(&x, &w, bias, Some(&lora)),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn norms_of_rows_and_of_heads() {
+    let x = variable((5, 96), 1);
+    for width in [96, 24, 8] {
+        let weight = variable((1, width), 2).flatten_all().expect("vector").detach();
+        agree("norm", &[&x], || rms_norm(&x, &weight, 1e-5), || plain::rms_norm(&x, &weight, 1e-5));
+    }
+}
+
+#[test]
+fn rotary_positions() {
+    let x = variable((6, 3 * 10), 1);
+    let (cos, sin) = (variable((6, 5), 2).detach(), variable((6, 5), 3).detach());
+    agree("rope", &[&x], || rope(&x, &cos, &sin), || plain::rope(&x, &cos, &sin));
+}
+
+#[test]
+fn gated_units() {
+    let (gate, up) = (variable((9, 33), 1), variable((9, 33), 2));
+    let wide = Var::from_tensor(&(gate.as_tensor() * 6.0).expect("product")).expect("variable");
+    for activation in [GateActivation::Silu, GateActivation::GeluTanh] {
+        agree("glu", &[&wide, &up], || glu(&wide, &up, activation), || plain::glu(&wide, &up, activation));
+    }
+}
+
+#[test]
+fn attention_of_packed_texts_with_windows_and_shared_heads() {
+    let spans = [Span { queries: 130, keys: 130 }, Span { queries: 1, keys: 1 }, Span { queries: 5, keys: 70 }];
+    for (heads, kv_heads, window) in [(2, 2, None), (4, 2, Some(9)), (4, 1, None), (2, 1, Some(66))] {
+        let attend = Attend { heads, kv_heads, head_dim: 6, scale: 0.9, window };
+        let (q, k, v) =
+            (variable((136, heads * 6), 1), variable((201, kv_heads * 6), 2), variable((201, kv_heads * 6), 3));
+        agree(
+            &format!("attention {attend:?}"),
+            &[&q, &k, &v],
+            || attention(&q, &k, &v, &spans, attend),
+            || plain::attention(&q, &k, &v, &spans, attend),
+        );
+    }
+}
+
+#[test]
+fn loss_of_the_head_over_chunk_borders() {
+    let rows = 300;
+    let (hidden, head) = (variable((rows, 20), 1), variable((530, 20), 2));
+    let targets: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 530).collect();
+    let weights: Vec<f32> = numbers(rows, 3).iter().map(|x| if *x < -0.5 { 0.0 } else { x + 0.6 }).collect();
+    for cap in [None, Some(1.5)] {
+        let of = |f: fn(&Tensor, &Tensor, &[u32], &[f32], Option<f32>, bool) -> Result<HeadLoss>| {
+            f(&hidden.detach(), &head.detach(), &targets, &weights, cap, true).expect("a loss")
+        };
+        let (fast, slow) = (of(cross_entropy), of(plain::cross_entropy));
+        for (row, (a, b)) in fast.losses.iter().zip(&slow.losses).enumerate() {
+            assert!((a - b).abs() < 1e-5, "row {row}: {a} for {b}");
+        }
+        close(&fast.gradient.expect("asked for"), &slow.gradient.expect("asked for"), "gradient of the head");
+    }
+}
+
+#[test]
+fn contradicting_shapes_are_errors() {
+    let x = variable((2, 6), 1);
+    let w = variable((4, 5), 2).detach();
+    assert!(linear(&x, &w, None, None).is_err());
+    assert!(rms_norm(&x, &w.flatten_all().expect("vector"), 1e-5).is_err());
+    assert!(rope(&x, &w, &w).is_err());
+    let attend = Attend { heads: 1, kv_heads: 1, head_dim: 6, scale: 1.0, window: None };
+    assert!(attention(&x, &x, &x, &[Span { queries: 3, keys: 3 }], attend).is_err());
+    assert!(cross_entropy(&x, &variable((4, 6), 3), &[9, 0], &[1.0, 1.0], None, false).is_err());
+}

@@ -1,0 +1,10 @@
+//! Language models against transformers and peft, on tiny random networks of every family.
+
+#[path = "model/config.rs"]
+mod config;
+#[path = "model/decoder.rs"]
+mod decoder;
+#[path = "model/expected.rs"]
+mod expected;
+#[path = "model/peft.rs"]
+mod peft;

@@ -55,6 +55,8 @@ pub struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
     faults: Arc<Faults>,
+    /// For tests: there is no memory for buffers of this name.
+    refused: Mutex<Option<&'static str>>,
 }
 
 impl Device {
@@ -84,7 +86,7 @@ impl Device {
         device.set_device_lost_callback(move |_, reason| {
             heard.tell(GpuError::Lost { reason: if reason.is_empty() { "it went away".to_owned() } else { reason } });
         });
-        Ok(Self { adapter: facts, device, queue, faults })
+        Ok(Self { adapter: facts, device, queue, faults, refused: Mutex::default() })
     }
 
     /// `Err` once the device was lost, ran out of memory or refused a command.
@@ -118,7 +120,7 @@ impl Device {
             usage,
             mapped_at_creation: false,
         });
-        if ready(scope.pop()).is_some() {
+        if ready(scope.pop()).is_some() || *self.refused.lock() == Some(what) {
             return Err(GpuError::OutOfMemory { what: format!("{what}, {bytes} bytes") });
         }
         self.check()?;
@@ -339,6 +341,11 @@ impl Device {
     /// For tests: the driver tells this fault.
     pub fn fail(&self, fault: GpuError) {
         self.faults.tell(fault);
+    }
+
+    /// For tests: from now on there is no memory for buffers of this name.
+    pub fn refuse(&self, what: &'static str) {
+        *self.refused.lock() = Some(what);
     }
 
     /// For tests: a command that no driver takes.

@@ -32,6 +32,8 @@ const ROUNDING: f64 = 4e-8;
 /// A batch is meant to take no longer, and to have no more sweeps.
 const BATCH_SECONDS: f64 = 0.2;
 const BATCH_SWEEPS: usize = 10;
+const NO_ROOM: &str = "The graphics processor has less memory than the kernel needs: what does not fit is computed again in \
+                       every step.";
 
 /// A problem on the device, its settings, and what was learned of it.
 pub(super) struct Solver<'a> {
@@ -71,7 +73,7 @@ impl<'a> Solver<'a> {
         let mut machine =
             Machine::new(device, stages, clouds, kernel, &problem, settings.memory_budget, &Wrapped(observer))?;
         if machine.refused {
-            observer.warn("The graphics processor has less memory than the kernel needs: the rest is computed again in every step.");
+            observer.warn(NO_ROOM);
         }
         machine.build(&Wrapped(observer))?;
         Ok(Self {
@@ -137,7 +139,11 @@ impl<'a> Solver<'a> {
             kernel: self.kernel.label(self.machine.kept, self.rows),
             engine: format!("gpu {}", self.device.adapter.name),
         };
-        Ok(solved.outcome(self.observer))
+        let mut outcome = solved.outcome(self.observer);
+        if self.machine.refused {
+            outcome.warnings.insert(0, NO_ROOM.to_owned());
+        }
+        Ok(outcome)
     }
 
     fn ranking(&self) -> Ranking {

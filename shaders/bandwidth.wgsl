@@ -11,7 +11,7 @@
 var<workgroup> parts: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
-fn read(
+fn sum(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,

@@ -35,6 +35,8 @@ struct Problem {
 // Mode of a sweep.
 const FIXED: u32 = 0u;
 const SCALING: u32 = 1u;
+// Fixed weights, and neither temperature nor residual is asked for.
+const QUIET: u32 = 2u;
 // Why the device stopped by itself.
 const RUNNING: u32 = 0u;
 const FROZEN: u32 = 1u;
@@ -108,9 +110,4 @@ fn natural_log(x: f32) -> f32 {
 
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
-
-// The rule of the weights: log of the unnormalised new weight.
-fn damped(control_alpha: f32, control_tau: f32, shift: f32, log_weight: f32, score: f32) -> f32 {
-    return (1.0 - control_alpha) * log_weight - control_alpha * (score / control_tau) - shift;
 }

@@ -2,24 +2,27 @@
 // residual of the Gibbs weights, and the new weights themselves.
 //
 // Include: transport.wgsl
-// Bindings (group 0)
+// Bindings (group 0), four rows a vec4, padded with rows of no weight (G = 3e38, ln w = -3e38)
 //   0  uniform  Problem
-//   1  storage  vec2<f32>    read, f of every row
-//   2  storage  vec2<f32>    read and write, (ln w, ln of the unnormalised new w) of every row
-//   3  storage  Control      read and write
+//   1  storage  vec4<f32>    read, G
+//   2  storage  vec4<f32>    read and write, ln w
+//   3  storage  vec4<f32>    read, ln of the unnormalised new w
+//   4  storage  Control      read and write
 // Shapes: one workgroup of 256 threads; `gibbs` after the sweep, `lift` before a scaling sweep.
 // Limits: 4 KiB of workgroup memory; a pass over the rows a Newton step, at most 60.
 
 @group(0) @binding(0) var<uniform> problem: Problem;
-@group(0) @binding(1) var<storage, read> potentials: array<vec2<f32>>;
-@group(0) @binding(2) var<storage, read_write> weights: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> control: Control;
+@group(0) @binding(1) var<storage, read> scores: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> logs: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> raws: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> control: Control;
 
 const THREADS: u32 = 256u;
 // A spread of the scores below this multiple of the costs is rounding.
 const TIED: f32 = 2e-6;
 const NEWTON_STEPS: u32 = 60u;
 const NEWTON_END: f32 = 5e-7;
+const FAR: f32 = 3e38;
 
 var<workgroup> shared_values: array<vec4<f32>, 256>;
 var<workgroup> answer: vec4<f32>;
@@ -55,9 +58,17 @@ fn max4(value: vec4<f32>, thread: u32) -> vec4<f32> {
     return workgroupUniformLoad(&answer);
 }
 
-fn score_of(row: u32) -> f32 {
-    let f = potentials[row];
-    return (1.0 - problem.lambda) * f.x - problem.lambda * f.y;
+fn total(v: vec4<f32>) -> f32 {
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+fn quads() -> u32 {
+    return (problem.rows + 3u) / 4u;
+}
+
+// Which of four rows exist.
+fn exist(quad: u32) -> vec4<bool> {
+    return vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(problem.rows);
 }
 
 // Sums of p, p p, p gap, p p gap at beta = 1/tau, p = exp(-beta gap).
@@ -65,13 +76,15 @@ fn moments(beta: f32, smallest: f32, thread: u32) -> vec4<f32> {
     var outer = vec4<f32>();
     var inner = vec4<f32>();
     var since = 0u;
-    for (var row = thread; row < problem.rows; row += THREADS) {
-        let gap = score_of(row) - smallest;
-        let p = exponential(-beta * gap);
-        inner += vec4<f32>(p, p * p, p * gap, p * p * gap);
+    for (var quad = thread; quad < quads(); quad += THREADS) {
+        let gap = scores[quad] - smallest;
+        let p = power2((-beta * LOG2E) * gap);
+        // Padding has an infinite gap at worst, and no part in anything.
+        let part = select(vec4<f32>(), p * gap, p > vec4<f32>());
+        inner += vec4<f32>(total(p), dot(p, p), total(part), dot(p, part));
         since++;
         // Short sums of short sums lose less to rounding than one long one.
-        if since == 32u {
+        if since == 16u {
             outer += inner;
             inner = vec4<f32>();
             since = 0u;
@@ -89,9 +102,9 @@ fn temperature(smallest: f32, spread: f32, thread: u32) -> f32 {
         x = clamp(-natural_log(control.tau), low, high);
     } else {
         var part = vec4<f32>();
-        for (var row = thread; row < problem.rows; row += THREADS) {
-            let gap = score_of(row) - smallest;
-            part += vec4<f32>(gap, gap * gap, 0.0, 0.0);
+        for (var quad = thread; quad < quads(); quad += THREADS) {
+            let gap = select(vec4<f32>(), scores[quad] - smallest, exist(quad));
+            part += vec4<f32>(total(gap), dot(gap, gap), 0.0, 0.0);
         }
         let all = sum4(part, thread) / f32(problem.rows);
         // For normal scores the share is exp(-beta^2 variance).
@@ -129,14 +142,21 @@ fn gibbs(@builtin(local_invocation_index) thread: u32) {
     if workgroupUniformLoad(&running) != RUNNING {
         return;
     }
-    let far = -3e38;
-    var ends = vec4<f32>(far);
+    var ends = vec4<f32>(-FAR);
     var part = vec4<f32>();
-    for (var row = thread; row < problem.rows; row += THREADS) {
-        let score = score_of(row);
-        ends = max(ends, vec4<f32>(score, -score, far, far));
-        part.x += exponential(weights[row].y);
-        part.y += select(1.0, 0.0, is_finite(score));
+    for (var quad = thread; quad < quads(); quad += THREADS) {
+        let score = scores[quad];
+        let here = exist(quad);
+        let high = select(vec4<f32>(-FAR), score, here);
+        let low = select(vec4<f32>(-FAR), -score, here);
+        ends = max(ends, vec4<f32>(
+            max(max(high.x, high.y), max(high.z, high.w)),
+            max(max(low.x, low.y), max(low.z, low.w)),
+            -FAR,
+            -FAR,
+        ));
+        part.x += total(power2(LOG2E * raws[quad]));
+        part.y += select(1.0, 0.0, is_finite(score.x) && is_finite(score.y) && is_finite(score.z) && is_finite(score.w));
     }
     let found = sum4(part, thread);
     let extent = max4(ends, thread);
@@ -150,6 +170,15 @@ fn gibbs(@builtin(local_invocation_index) thread: u32) {
         }
         return;
     }
+    let log_mass = natural_log(mass);
+    if thread == 0u {
+        control.log_mass = log_mass;
+        running = control.mode;
+    }
+    let mode = workgroupUniformLoad(&running);
+    if mode == QUIET {
+        return;
+    }
     var tau = problem.tau;
     if problem.share > 0.0 {
         if spread <= TIED * problem.scale {
@@ -160,24 +189,23 @@ fn gibbs(@builtin(local_invocation_index) thread: u32) {
         }
     }
     let normaliser = moments(1.0 / tau, smallest, thread).x;
-    let log_mass = natural_log(mass);
-    let scaling = control.mode == SCALING;
     var sums = vec4<f32>();
-    for (var row = thread; row < problem.rows; row += THREADS) {
-        let score = score_of(row);
-        let p = exponential(-(score - smallest) / tau) / normaliser;
-        var log_weight = weights[row].x;
-        let residual = abs(p - exponential(log_weight));
-        if scaling {
-            log_weight = weights[row].y - log_mass;
-            weights[row].x = log_weight;
+    for (var quad = thread; quad < quads(); quad += THREADS) {
+        let score = scores[quad];
+        let p = power2((-LOG2E / tau) * (score - smallest)) / normaliser;
+        var log_weight = logs[quad];
+        let residual = abs(p - power2(LOG2E * log_weight));
+        if mode == SCALING {
+            log_weight = raws[quad] - log_mass;
+            logs[quad] = log_weight;
         }
-        let w = exponential(log_weight);
-        sums += vec4<f32>(residual, w * score, w * w, w * log_weight);
+        let w = power2(LOG2E * log_weight);
+        let some = w > vec4<f32>();
+        let entropy = select(vec4<f32>(), w * log_weight, some);
+        sums += vec4<f32>(total(residual), total(select(vec4<f32>(), w * score, some)), dot(w, w), total(entropy));
     }
     let all = sum4(sums, thread);
     if thread == 0u {
-        control.log_mass = log_mass;
         control.tau = tau;
         control.residual = all.x;
         control.score = all.y;
@@ -194,12 +222,13 @@ fn lift(@builtin(local_invocation_index) thread: u32) {
     if workgroupUniformLoad(&running) != RUNNING {
         return;
     }
-    var part = vec4<f32>(-3e38);
-    for (var row = thread; row < problem.rows; row += THREADS) {
-        part.x = max(part.x, damped(control.alpha, control.tau, 0.0, weights[row].x, score_of(row)));
+    var part = vec4<f32>(-FAR);
+    for (var quad = thread; quad < quads(); quad += THREADS) {
+        let exponent = (1.0 - control.alpha) * logs[quad] - control.alpha * (scores[quad] / control.tau);
+        part = max(part, select(vec4<f32>(-FAR), exponent, exist(quad)));
     }
     let all = max4(part, thread);
     if thread == 0u {
-        control.shift = all.x;
+        control.shift = max(max(all.x, all.y), max(all.z, all.w));
     }
 }

@@ -8,9 +8,11 @@
 //   2  storage  vec4<u32>    read, cosines of the chunk as transport_cosine.wgsl writes them
 //   3  storage  vec4<f32>    read, g of all padded columns, -1e20 as padding
 //   4  storage  vec2<f32>    read and write, f of every row
-//   5  storage  vec2<f32>    read and write, (ln w, ln of the unnormalised new w) of every row
-//   6  storage  vec4<f32>    write, a workgroup's column sums, then the exponents they are over, columns/4 vec4 each
-//   7  storage  Control      read
+//   5  storage  f32          read, ln w of every row
+//   6  storage  f32          write, G of every row
+//   7  storage  f32          write, ln of the unnormalised new w of every row
+//   8  storage  vec4<f32>    write, a workgroup's column sums, then the exponents they are over, columns/4 vec4 each
+//   9  storage  Control      read
 // Shapes: workgroup 256 threads and 32 rows; 2-D grid past 65,535 workgroups.
 // Exponents are taken at the potentials of the sweep before, so that sums are near 1. Where they are not (the first
 // sweep, a jump of the potentials), the workgroup itself takes the sums again over their largest term.
@@ -36,9 +38,11 @@ struct Slice {
 @group(0) @binding(2) var<storage, read> cosines: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> columns: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> potentials: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read_write> weights: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> control: Control;
+@group(0) @binding(5) var<storage, read> logs: array<f32>;
+@group(0) @binding(6) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(7) var<storage, read_write> raws: array<f32>;
+@group(0) @binding(8) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> control: Control;
 
 const ROWS: u32 = 32u;
 const LANES: u32 = 32u;
@@ -194,14 +198,15 @@ fn sweep(
         numerator[thread] = vec2<f32>(-3e38, 0.0);
         if thread < count {
             let row = slice.first + first + thread;
-            let log_weight = weights[row].x;
-            var raw = log_weight;
+            let score = (1.0 - problem.lambda) * f.x - problem.lambda * f.y;
+            var raw = logs[row];
             if control.mode == SCALING {
-                let score = (1.0 - problem.lambda) * f.x - problem.lambda * f.y;
-                raw = damped(control.alpha, control.tau, control.shift, log_weight, score);
+                // The damped rule of the weights; the shift keeps numerators near 1.
+                raw = (1.0 - control.alpha) * raw - control.alpha * (score / control.tau) - control.shift;
             }
             potentials[row] = f;
-            weights[row].y = raw;
+            scores[row] = score;
+            raws[row] = raw;
             numerator[thread] = vec2<f32>(raw * LOG2E, exponential(raw));
         }
     }

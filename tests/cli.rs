@@ -256,3 +256,43 @@ fn failures_exit_with_one_and_name_the_place() {
     let missing = dipole(home.path(), &["verify", "no/such/export"]);
     assert_eq!(text(&missing.stderr).matches("No such file").count(), 1, "{}", text(&missing.stderr));
 }
+
+#[test]
+fn graphics_adapters_are_listed_and_tested_and_one_purifies() {
+    let home = tempfile::tempdir().expect("folder");
+    let found = json(&dipole(home.path(), &["gpu", "--json"]));
+    let adapters = found["adapters"].as_array().expect("a list");
+    assert!(!adapters.is_empty(), "no graphics adapter; mesa-vulkan-drivers brings one in software");
+    for adapter in adapters {
+        assert_eq!(adapter["self_test"]["passed"], true, "{adapter}");
+        assert!(adapter["self_test"]["error"].as_f64().is_some_and(|error| error < 1e-4), "{adapter}");
+        assert!(adapter["self_test"]["bytes_per_second"].as_f64().is_some_and(|rate| rate > 1e6), "{adapter}");
+        assert!(adapter["binding_bytes"].as_u64().is_some_and(|bytes| bytes >= 128 << 20), "{adapter}");
+    }
+    let listed = ok(&dipole(home.path(), &["gpu", "--no-test"]));
+    let name = adapters[0]["name"].as_str().expect("a name");
+    assert!(listed.contains(name) && listed.contains("features") && !listed.contains("self-test"), "{listed}");
+
+    let solve = |engine: &str| {
+        let out = home.path().join(engine);
+        let done = json(&purify_demo(home.path(), &out, &["--json", "--quiet", "--engine", engine]));
+        let manifest = fs::read(out.join("manifest.json")).expect("manifest");
+        (done, serde_json::from_slice::<Value>(&manifest).expect("JSON"), contents(&out))
+    };
+    let (done, manifest, gpu) = solve("gpu");
+    assert_eq!(done["solve"]["engine"], format!("gpu {name}"), "{done}");
+    assert_eq!(manifest["engine"], done["solve"]["engine"]);
+    let (done, manifest, auto) = solve("auto");
+    assert_eq!(done["solve"]["engine"], "cpu", "the sample is small");
+    let reason = manifest["run"]["engine_reason"].as_str().expect("a reason");
+    assert!(reason.contains("too small"), "{reason}");
+    // Both engines keep the same rows.
+    let kept = |files: &[(String, Vec<u8>)]| {
+        let (_, weights) = files.iter().find(|(name, _)| name == "weights.csv").expect("weights");
+        let line = |line: &str| (line.split(',').next().map(str::to_owned), line.rsplit(',').next().map(str::to_owned));
+        text(weights).lines().map(line).collect::<Vec<_>>()
+    };
+    let (gpu, auto) = (kept(&gpu), kept(&auto));
+    let differ = gpu.iter().zip(&auto).filter(|(a, b)| a != b).count();
+    assert!(differ <= 2, "{differ} of {} decisions differ", gpu.len());
+}

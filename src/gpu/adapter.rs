@@ -75,6 +75,14 @@ impl Adapter {
         }
     }
 
+    /// What WebGPU guarantees of compute stages; OpenGL-like adapters may have less.
+    fn can_compute(&self) -> bool {
+        let least = wgpu::Limits::default();
+        self.limits.max_compute_invocations_per_workgroup >= least.max_compute_invocations_per_workgroup
+            && self.limits.max_compute_workgroup_storage_size >= least.max_compute_workgroup_storage_size
+            && self.limits.max_storage_buffers_per_shader_stage >= least.max_storage_buffers_per_shader_stage
+    }
+
     /// Nothing but the processor computes here.
     pub fn is_software(&self) -> bool {
         self.kind == AdapterKind::Software
@@ -117,7 +125,7 @@ pub(super) fn found() -> Vec<(wgpu::Adapter, Adapter)> {
             let facts = Adapter::of(&adapter);
             (adapter, facts)
         })
-        .filter(|(_, facts)| facts.workgroup_invocations >= 256)
+        .filter(|(_, facts)| facts.can_compute())
         .collect();
     adapters.sort_by_key(|(_, facts)| facts.rank());
     adapters

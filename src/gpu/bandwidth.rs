@@ -21,7 +21,7 @@ const MOST_PASSES: u32 = 256;
 pub fn bandwidth(device: &Device, progress: &dyn Progress) -> Result<f64, GpuError> {
     let wanted = if device.adapter.is_software() { SOFTWARE_BYTES } else { BYTES };
     let bytes = wanted.min(device.binding_limit() / 4096 * 4096);
-    let stage = device.stage("bandwidth", SOURCE, "read", &[Binding::Read, Binding::Write], &[])?;
+    let stage = device.stage("bandwidth", SOURCE, "sum", &[Binding::Read, Binding::Write], &[])?;
     let data = device.storage("bandwidth", bytes)?;
     let sums = device.storage("bandwidth sums", 16 * u64::from(GROUPS))?;
     let group = device.bind(&stage, &[&data, &sums]);

@@ -44,6 +44,10 @@ impl Faults {
     }
 }
 
+fn described<'a>(label: &'static str, source: &'a str) -> wgpu::ShaderModuleDescriptor<'a> {
+    wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(source.into()) }
+}
+
 /// A device of its owner's own. Only one thread at a time may use it.
 #[derive(Debug)]
 pub struct Device {
@@ -51,6 +55,8 @@ pub struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
     faults: Arc<Faults>,
+    /// For tests: there is no memory for buffers of this name.
+    refused: Mutex<Option<&'static str>>,
 }
 
 impl Device {
@@ -80,7 +86,7 @@ impl Device {
         device.set_device_lost_callback(move |_, reason| {
             heard.tell(GpuError::Lost { reason: if reason.is_empty() { "it went away".to_owned() } else { reason } });
         });
-        Ok(Self { adapter: facts, device, queue, faults })
+        Ok(Self { adapter: facts, device, queue, faults, refused: Mutex::default() })
     }
 
     /// `Err` once the device was lost, ran out of memory or refused a command.
@@ -114,7 +120,7 @@ impl Device {
             usage,
             mapped_at_creation: false,
         });
-        if ready(scope.pop()).is_some() {
+        if ready(scope.pop()).is_some() || *self.refused.lock() == Some(what) {
             return Err(GpuError::OutOfMemory { what: format!("{what}, {bytes} bytes") });
         }
         self.check()?;
@@ -145,10 +151,42 @@ impl Device {
         bindings: &[Binding],
         constants: &[(&str, f64)],
     ) -> Result<Stage, GpuError> {
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(label),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let module = self.device.create_shader_module(described(label, source));
+        self.compile(label, &module, entry, bindings, constants)
+    }
+
+    /// As [`Device::stage`], without checks of indices and of loops at run time.
+    ///
+    /// # Errors
+    /// The driver does not take it.
+    ///
+    /// # Safety
+    /// With every buffer that will be bound and every grid that will be dispatched, the stage must index inside of its
+    /// buffers and end its loops.
+    pub unsafe fn unchecked_stage(
+        &self,
+        label: &'static str,
+        source: &str,
+        entry: &str,
+        bindings: &[Binding],
+        constants: &[(&str, f64)],
+    ) -> Result<Stage, GpuError> {
+        // SAFETY: what the caller promises is what wgpu asks for.
+        let module = unsafe {
+            let checks = wgpu::ShaderRuntimeChecks::unchecked();
+            self.device.create_shader_module_trusted(described(label, source), checks)
+        };
+        self.compile(label, &module, entry, bindings, constants)
+    }
+
+    fn compile(
+        &self,
+        label: &'static str,
+        module: &wgpu::ShaderModule,
+        entry: &str,
+        bindings: &[Binding],
+        constants: &[(&str, f64)],
+    ) -> Result<Stage, GpuError> {
         let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
             .zip(bindings)
             .map(|(binding, kind)| wgpu::BindGroupLayoutEntry {
@@ -177,7 +215,7 @@ impl Device {
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(label),
             layout: Some(&pipeline_layout),
-            module: &module,
+            module,
             entry_point: Some(entry),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,
@@ -303,6 +341,11 @@ impl Device {
     /// For tests: the driver tells this fault.
     pub fn fail(&self, fault: GpuError) {
         self.faults.tell(fault);
+    }
+
+    /// For tests: from now on there is no memory for buffers of this name.
+    pub fn refuse(&self, what: &'static str) {
+        *self.refused.lock() = Some(what);
     }
 
     /// For tests: a command that no driver takes.

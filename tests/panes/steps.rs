@@ -2,6 +2,7 @@
 
 use dipole::gui::{Action, Role, Step};
 use dipole::selection::Keep;
+use dipole::transport::EngineChoice;
 use egui_kittest::kittest::Queryable as _;
 
 use super::window::{Window, demo};
@@ -267,4 +268,23 @@ fn a_hint_waits_for_a_pointer_that_stays_and_goes_under_an_overlay() {
     window.harness.run_steps(4);
     assert!(window.shows("Find a command"));
     assert!(!hinted(&window), "{:#?}", window.texts());
+}
+
+#[test]
+fn the_settings_list_the_graphics_adapters_and_take_one() {
+    let mut window = Window::open();
+    window.until_idle();
+    window.send(Action::ToggleSettings);
+    window.until("the adapters", |window| window.app().session().adapters.list.is_some());
+    window.until_idle();
+    let first = window.app().session().adapters.list.as_ref().and_then(|list| list.first().cloned());
+    let first = first.expect("an adapter; mesa-vulkan-drivers brings one in software");
+    assert_eq!(window.app().state().run.solver.engine, EngineChoice::Auto);
+    window.click("Graphics");
+    assert_eq!(window.app().state().run.solver.engine, EngineChoice::Gpu);
+    window.click("Graphics adapter");
+    window.click(&format!("{} ({}{})", first.name, first.backend, if first.is_software() { ", software" } else { "" }));
+    assert_eq!(window.app().state().run.solver.adapter, Some(first.name));
+    window.click("Processor");
+    assert_eq!(window.app().state().run.solver.engine, EngineChoice::Cpu);
 }

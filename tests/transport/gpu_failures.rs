@@ -57,6 +57,21 @@ fn each_failure_is_told_and_the_cpu_engine_goes_on() {
 }
 
 #[test]
+fn a_kernel_that_the_device_has_no_memory_for_is_made_again_in_every_sweep() {
+    let world = world(74, 300, 70, 45, 24);
+    let checked = Settings { solver: SolverKind::OneShot, ..settings(0.6, 0.1, 0.7) }.checked().expect("in range");
+    let listener = Listener::default();
+    let engine = || GpuEngine::new().with_kernel(GpuKernel::Single);
+    let full = engine().with_injection(Injection::NoRoom);
+    let found = full.solve(&world.problem(), &checked, &listener).expect("solves");
+    let kept = engine().solve(&world.problem(), &checked, &dipole::jobs::Silent).expect("solves");
+    assert_eq!((kept.kernel.as_str(), found.kernel.as_str()), ("kept-f32", "matrix-free"));
+    assert!(listener.warnings.lock()[0].contains("less memory"), "{:?}", listener.warnings.lock());
+    assert!(found.warnings[0].contains("less memory") && found.engine.starts_with("gpu "), "{:?}", found.warnings);
+    assert!(found.weights == kept.weights);
+}
+
+#[test]
 fn an_adapter_that_is_not_there_is_told_by_name() {
     let world = world(71, 40, 20, 20, 8);
     let listener = Listener::default();

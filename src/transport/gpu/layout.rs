@@ -25,6 +25,7 @@ pub(super) struct ProblemUniform {
 
 pub(super) const FIXED: u32 = 0;
 pub(super) const SCALING: u32 = 1;
+pub(super) const QUIET: u32 = 2;
 
 pub(super) const RUNNING: u32 = 0;
 pub(super) const FROZEN: u32 = 1;
@@ -102,6 +103,8 @@ pub(super) const TILE_ROWS: usize = 128;
 pub(super) const TILE_COLUMNS: usize = 64;
 /// Running totals a column.
 pub(super) const TOTALS: usize = 32;
+/// G of a padded row; ln w is as far below.
+pub(super) const FAR: f32 = 3e38;
 /// g of a padded column.
 pub(super) const UNREACHABLE: f32 = -1e20;
 /// Points a batch can record.

@@ -6,42 +6,24 @@
 use bytemuck::Zeroable;
 
 use super::super::cost::Clouds;
-use super::super::kernel::{BLOCKS, PerBlock};
+use super::super::kernel::BLOCKS;
 use super::super::simd::LANES;
-use super::super::{CheckedSettings, Regularisation};
 use super::format::GpuKernel;
 use super::layout::{
-    BATCH, Control, FIXED, Point, ProblemUniform, Product, RUNNING, SCALING, SWEEP_ROWS, Slice, TILE_COLUMNS,
-    TILE_ROWS, TOTALS, UNREACHABLE,
+    BATCH, Control, Point, ProblemUniform, Product, RUNNING, SCALING, SWEEP_ROWS, Slice, TILE_COLUMNS, TILE_ROWS,
+    TOTALS,
 };
+use super::memory::{Chunk, Tile};
 use super::pacer::Pacer;
 use super::stages::Stages;
 use crate::gpu::{Device, GpuError, Stage};
 use crate::jobs::Progress;
 
-/// Bytes of column sums between sweep and fold, and of a strip of cosines that are not kept.
+/// Bytes of column sums between sweep and fold.
 const PARTIAL_BYTES: u64 = 64 << 20;
-const STRIP_BYTES: u64 = 32 << 20;
-/// A kept chunk is one binding of at most this many bytes.
-const CHUNK_BYTES: u64 = 1 << 30;
 /// Dispatches of one submission.
 const SLOTS: usize = 256;
 const MOST_GROUPS: usize = 65_535;
-
-/// Columns of the references in one binding.
-struct Tile {
-    buffer: wgpu::Buffer,
-    first: usize,
-    columns: usize,
-}
-
-/// A run of rows with its cosines or its vectors on the device.
-struct Chunk {
-    first: usize,
-    rows: usize,
-    cosines: Option<wgpu::Buffer>,
-    vectors: Option<wgpu::Buffer>,
-}
 
 /// What a batch brought back.
 pub(super) struct Report {
@@ -51,66 +33,36 @@ pub(super) struct Report {
 }
 
 pub(super) struct Machine<'a> {
-    device: &'a Device,
-    stages: &'a Stages,
-    clouds: &'a Clouds<'a>,
-    kernel: GpuKernel,
-    problem: wgpu::Buffer,
-    arena: wgpu::Buffer,
-    count: wgpu::Buffer,
-    control: wgpu::Buffer,
-    trace: wgpu::Buffer,
-    potentials: wgpu::Buffer,
-    weights: wgpu::Buffer,
-    columns: wgpu::Buffer,
-    before: wgpu::Buffer,
-    partials: wgpu::Buffer,
-    totals: wgpu::Buffer,
-    sums: wgpu::Buffer,
-    tiles: Vec<Tile>,
-    chunks: Vec<Chunk>,
-    strip: Option<(wgpu::Buffer, usize)>,
-    vectors: Option<wgpu::Buffer>,
+    pub(super) device: &'a Device,
+    pub(super) stages: &'a Stages,
+    pub(super) clouds: &'a Clouds<'a>,
+    pub(super) kernel: GpuKernel,
+    pub(super) problem: wgpu::Buffer,
+    pub(super) arena: wgpu::Buffer,
+    pub(super) count: wgpu::Buffer,
+    pub(super) control: wgpu::Buffer,
+    pub(super) trace: wgpu::Buffer,
+    pub(super) potentials: wgpu::Buffer,
+    pub(super) logs: wgpu::Buffer,
+    pub(super) scores: wgpu::Buffer,
+    pub(super) raws: wgpu::Buffer,
+    pub(super) columns: wgpu::Buffer,
+    pub(super) before: wgpu::Buffer,
+    pub(super) partials: wgpu::Buffer,
+    pub(super) totals: wgpu::Buffer,
+    pub(super) sums: wgpu::Buffer,
+    pub(super) tiles: Vec<Tile>,
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) strip: Option<(wgpu::Buffer, usize)>,
+    pub(super) vectors: Option<wgpu::Buffer>,
     pub pacer: Pacer,
-    slot: u64,
-    encoder: Option<wgpu::CommandEncoder>,
-    parameters: Vec<u8>,
+    pub(super) slot: u64,
+    pub(super) encoder: Option<wgpu::CommandEncoder>,
+    pub(super) parameters: Vec<u8>,
     /// Rows whose cosines are kept.
     pub kept: usize,
     /// Kept chunks that the device had no memory for.
     pub refused: bool,
-}
-
-/// What the device must know of the problem.
-pub(super) fn uniform(
-    clouds: &Clouds<'_>,
-    settings: &CheckedSettings,
-    epsilon: PerBlock,
-    medians: PerBlock,
-    smallest_alpha: f64,
-) -> ProblemUniform {
-    let rows = |b: usize| clouds.blocks.get(b).map_or(0, |block| block.rows);
-    let (share, tau) = match settings.regularisation {
-        Regularisation::EffectiveShare(share) => (share, 0.0),
-        Regularisation::Tau(tau) => (0.0, tau),
-    };
-    ProblemUniform {
-        inverse: std::array::from_fn(|b| (1.0 / rows(b).max(1) as f64) as f32),
-        epsilon: epsilon.map(|e| e as f32),
-        rate: epsilon.map(|e| (std::f64::consts::LOG2_E / e) as f32),
-        centre: medians.map(|median| (1.0 - median) as f32),
-        lambda: settings.lambda as f32,
-        share: share as f32,
-        tau: tau as f32,
-        scale: medians.iter().sum::<f64>() as f32,
-        rows: clouds.rows as u32,
-        split: clouds.blocks.get(1).map_or(clouds.groups, |block| block.start) as u32 * LANES as u32,
-        columns: (clouds.groups * LANES) as u32,
-        quads: clouds.dim.next_multiple_of(16) as u32 / 4,
-        real: [rows(0) as u32, rows(1) as u32],
-        smallest_alpha: smallest_alpha as f32,
-        padding: 0,
-    }
 }
 
 impl<'a> Machine<'a> {
@@ -122,6 +74,7 @@ impl<'a> Machine<'a> {
         kernel: GpuKernel,
         problem: &ProblemUniform,
         budget: u64,
+        progress: &dyn Progress,
     ) -> Result<Self, GpuError> {
         let (n, columns) = (clouds.rows, clouds.groups * LANES);
         if n > u32::MAX as usize / 2 {
@@ -139,7 +92,9 @@ impl<'a> Machine<'a> {
             control: device.storage("control", size_of::<Control>() as u64)?,
             trace: device.storage("trace", (BATCH * size_of::<Point>()) as u64)?,
             potentials: device.storage("potentials", 8 * n as u64)?,
-            weights: device.storage("weights", 8 * n as u64)?,
+            logs: device.storage("weights", 4 * n as u64)?,
+            scores: device.storage("scores", 4 * n as u64)?,
+            raws: device.storage("new weights", 4 * n as u64)?,
             columns: device.storage("columns", width)?,
             before: device.storage("columns before", width)?,
             partials: device.storage("column sums", 2 * width * partial_groups)?,
@@ -162,102 +117,18 @@ impl<'a> Machine<'a> {
         };
         device.write(&machine.problem, 0, bytemuck::bytes_of(problem));
         device.write(&machine.count, 0, bytemuck::bytes_of(&[widest as u32, 0, 0, 0]));
-        machine.lay_tiles()?;
-        machine.lay_chunks(budget)?;
+        machine.lay_tiles(progress)?;
+        machine.lay_chunks(budget, progress)?;
         Ok(machine)
     }
 
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.clouds.groups * LANES
     }
 
     /// Bytes of one padded vector.
-    fn vector_bytes(&self) -> usize {
+    pub(super) fn vector_bytes(&self) -> usize {
         4 * self.clouds.dim.next_multiple_of(16)
-    }
-
-    fn lay_tiles(&mut self) -> Result<(), GpuError> {
-        let most = self.device.binding_limit() as usize / self.vector_bytes() / TILE_COLUMNS * TILE_COLUMNS;
-        if most == 0 {
-            let needed = (TILE_COLUMNS * self.vector_bytes()) as u64;
-            return Err(GpuError::TooLarge { what: "vectors", needed, allowed: self.device.binding_limit() });
-        }
-        let width = self.width();
-        for first in (0..width).step_by(most) {
-            let columns = most.min(width - first);
-            let buffer = self.device.storage("references", (columns * self.vector_bytes()) as u64)?;
-            self.upload(&buffer, self.clouds.references(), first, columns)?;
-            self.tiles.push(Tile { buffer, first, columns });
-        }
-        Ok(())
-    }
-
-    /// Cuts the rows into chunks: as many as fit the budget are kept.
-    fn lay_chunks(&mut self, budget: u64) -> Result<(), GpuError> {
-        let (n, width, limit) = (self.clouds.rows, self.width(), self.device.binding_limit().min(CHUNK_BYTES));
-        let by_vectors = limit as usize / self.vector_bytes();
-        let entry = if self.kernel == GpuKernel::Packed { 2 } else { 4 };
-        let most = by_vectors.min(limit as usize / (entry * width)) / TILE_ROWS * TILE_ROWS;
-        if most == 0 {
-            let needed = (TILE_ROWS * (entry * width).max(self.vector_bytes())) as u64;
-            return Err(GpuError::TooLarge { what: "a tile of the kernel", needed, allowed: limit });
-        }
-        let row_bytes = (self.kernel.bytes() * width) as u64;
-        let fitting = budget.checked_div(row_bytes).unwrap_or(0).min(n as u64) as usize;
-        self.kept = if fitting == n { n } else { fitting / TILE_ROWS * TILE_ROWS };
-        let mut left = budget.saturating_sub(self.kept as u64 * row_bytes);
-        let mut first = 0;
-        while first < n {
-            let end = if first < self.kept { self.kept } else { n };
-            let rows = most.min(end - first);
-            let mut chunk = Chunk { first, rows, cosines: None, vectors: None };
-            if first < self.kept && !self.refused {
-                match self.device.storage("cosines", rows as u64 * row_bytes) {
-                    Ok(buffer) => chunk.cosines = Some(buffer),
-                    Err(GpuError::OutOfMemory { .. }) => {
-                        (self.kept, self.refused, left) = (first, true, 0);
-                        // The rest is cut anew, as recomputed.
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            let bytes = (rows * self.vector_bytes()) as u64;
-            if chunk.cosines.is_none() && bytes <= left {
-                let buffer = self.device.storage("vectors", bytes)?;
-                self.upload(&buffer, self.clouds.custom(), first, rows)?;
-                left -= bytes;
-                chunk.vectors = Some(buffer);
-            }
-            self.chunks.push(chunk);
-            first += rows;
-        }
-        let tallest = self.chunks.iter().map(|chunk| chunk.rows).max().unwrap_or(0);
-        if self.chunks.iter().any(|chunk| chunk.vectors.is_none()) {
-            self.vectors = Some(self.device.storage("vectors", (tallest * self.vector_bytes()) as u64)?);
-        }
-        if self.kept < n {
-            let bytes = STRIP_BYTES.min(limit) as usize / (entry * width) / TILE_ROWS * TILE_ROWS;
-            let rows = bytes.clamp(TILE_ROWS, tallest.next_multiple_of(TILE_ROWS));
-            self.strip = Some((self.device.storage("strip", (rows * entry * width) as u64)?, rows));
-        }
-        Ok(())
-    }
-
-    /// Writes vectors `first..first + rows` of `data`, padded to whole tiles of the product.
-    fn upload(&self, buffer: &wgpu::Buffer, data: &[f32], first: usize, rows: usize) -> Result<(), GpuError> {
-        let (dim, padded) = (self.clouds.dim, self.clouds.dim.next_multiple_of(16));
-        let data = data.get(first * dim..(first + rows) * dim).unwrap_or_default();
-        if dim == padded {
-            self.device.write(buffer, 0, bytemuck::cast_slice(data));
-        } else {
-            let mut wide = vec![0.0f32; rows * padded];
-            for (wide, row) in wide.chunks_exact_mut(padded).zip(data.chunks_exact(dim)) {
-                wide[..dim].copy_from_slice(row);
-            }
-            self.device.write(buffer, 0, bytemuck::cast_slice(&wide));
-        }
-        self.device.check()
     }
 
     /// Makes the cosines of the kept chunks.
@@ -267,7 +138,7 @@ impl<'a> Machine<'a> {
             let (first, rows, out) = (*first, *rows, out.clone());
             let Some(vectors) = self.vectors.clone() else { continue };
             self.flush(progress)?;
-            self.upload(&vectors, self.clouds.custom(), first, rows)?;
+            self.upload(&vectors, self.clouds.custom(), first, rows, progress)?;
             let mut done = 0;
             while done < rows {
                 let step = self.product_rows().min(rows - done);
@@ -363,7 +234,7 @@ impl<'a> Machine<'a> {
     /// Encodes one sweep and the decisions after it.
     fn sweep(&mut self, scaling: bool, progress: &dyn Progress) -> Result<(), GpuError> {
         let stages = self.stages;
-        let row_buffers = [&self.problem, &self.potentials, &self.weights, &self.control];
+        let row_buffers = [&self.problem, &self.scores, &self.logs, &self.raws, &self.control];
         let (lift, gibbs) =
             (self.device.bind(&stages.lift, &row_buffers), self.device.bind(&stages.gibbs, &row_buffers));
         if scaling {
@@ -382,7 +253,7 @@ impl<'a> Machine<'a> {
                 // Submitted work may still read the vectors of the chunk before.
                 self.flush(progress)?;
                 if let Some(buffer) = &self.vectors {
-                    self.upload(buffer, self.clouds.custom(), first, rows)?;
+                    self.upload(buffer, self.clouds.custom(), first, rows, progress)?;
                 }
                 vectors = self.vectors.clone();
             }
@@ -419,7 +290,9 @@ impl<'a> Machine<'a> {
                         cosines,
                         &self.columns,
                         &self.potentials,
-                        &self.weights,
+                        &self.logs,
+                        &self.scores,
+                        &self.raws,
                         &self.partials,
                         &self.control,
                     ],
@@ -467,88 +340,5 @@ impl<'a> Machine<'a> {
         }
         let points = points.map(bytemuck::pod_read_unaligned).collect();
         Ok(Report { control, points, took: began.elapsed().as_secs_f64() })
-    }
-
-    /// Back to potentials of 0; weights stay.
-    pub(super) fn restart(&mut self) {
-        let (n, width) = (self.clouds.rows, self.width());
-        let mut columns = vec![UNREACHABLE; width];
-        for block in &self.clouds.blocks {
-            columns[block.start * LANES..][..block.rows].fill(0.0);
-        }
-        self.device.write(&self.columns, 0, bytemuck::cast_slice(&columns));
-        self.device.write(&self.before, 0, bytemuck::cast_slice(&columns));
-        self.device.write(&self.potentials, 0, &vec![0; 8 * n]);
-    }
-
-    /// Sets ln w of every row.
-    pub(super) fn set_weights(&mut self, log_weights: impl Iterator<Item = f32>) {
-        let rows: Vec<[f32; 2]> = log_weights.map(|log_weight| [log_weight, log_weight]).collect();
-        self.device.write(&self.weights, 0, bytemuck::cast_slice(&rows));
-    }
-
-    /// (f of both references relative to their medians, ln w) of every row; g and g before of every padded column.
-    pub(super) fn read(&self, progress: &dyn Progress) -> Result<State, GpuError> {
-        let (rows, width) = (8 * self.clouds.rows as u64, 4 * self.width() as u64);
-        let parts = [(&self.potentials, rows), (&self.weights, rows), (&self.columns, width), (&self.before, width)];
-        let mut parts = self.device.read(&parts, progress)?.into_iter();
-        let mut next = || parts.next().unwrap_or_default();
-        let pairs =
-            |bytes: Vec<u8>| -> Vec<[f32; 2]> { bytes.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect() };
-        let singles =
-            |bytes: Vec<u8>| -> Vec<f32> { bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned).collect() };
-        let (potentials, weights) = (pairs(next()), pairs(next()));
-        let (columns, before) = (singles(next()), singles(next()));
-        Ok(State {
-            potentials,
-            log_weights: weights.into_iter().map(|pair| pair[0]).collect(),
-            columns: self.split(&columns),
-            before: self.split(&before),
-        })
-    }
-
-    /// Only ln w and g.
-    pub(super) fn read_checkpoint(&self, progress: &dyn Progress) -> Result<State, GpuError> {
-        let parts = [(&self.weights, 8 * self.clouds.rows as u64), (&self.columns, 4 * self.width() as u64)];
-        let mut parts = self.device.read(&parts, progress)?.into_iter();
-        let weights = parts.next().unwrap_or_default();
-        let columns: Vec<f32> =
-            parts.next().unwrap_or_default().chunks_exact(4).map(bytemuck::pod_read_unaligned).collect();
-        let first = |pair: &[u8]| bytemuck::pod_read_unaligned::<[f32; 2]>(pair)[0];
-        Ok(State {
-            potentials: Vec::new(),
-            log_weights: weights.chunks_exact(8).map(first).collect(),
-            columns: self.split(&columns),
-            before: Default::default(),
-        })
-    }
-
-    fn split(&self, columns: &[f32]) -> [Vec<f64>; BLOCKS] {
-        std::array::from_fn(|b| {
-            let block = self.clouds.blocks.get(b);
-            let part = block.and_then(|block| columns.get(block.start * LANES..block.start * LANES + block.rows));
-            part.unwrap_or_default().iter().map(|g| f64::from(*g)).collect()
-        })
-    }
-}
-
-/// What [`Machine::read`] brings.
-pub(super) struct State {
-    pub potentials: Vec<[f32; 2]>,
-    pub log_weights: Vec<f32>,
-    pub columns: [Vec<f64>; BLOCKS],
-    pub before: [Vec<f64>; BLOCKS],
-}
-
-/// A state that waits for sweeps at fixed weights.
-pub(super) fn fixed(control: Control, tolerance: f64, patience: u32) -> Control {
-    Control {
-        mode: FIXED,
-        tolerance: tolerance as f32,
-        patience,
-        best: f32::MAX,
-        since: 0,
-        change: [0.0; 2],
-        ..control
     }
 }

@@ -9,9 +9,11 @@ mod check;
 mod format;
 mod layout;
 mod machine;
+mod memory;
 mod pacer;
 mod solver;
 mod stages;
+mod state;
 
 use parking_lot::Mutex;
 
@@ -38,6 +40,8 @@ pub enum Injection {
     OutOfMemory { after: usize },
     /// A command that the driver refuses.
     Refused { after: usize },
+    /// There is no memory for kept cosines.
+    NoRoom,
 }
 
 /// An open device with the stages for each format, compiled when first needed.
@@ -131,6 +135,9 @@ impl GpuEngine {
             *session = Some(self.open()?);
         }
         let Some(Session { device, single, packed }) = session.as_mut() else { return Err(GpuError::NoAdapter.into()) };
+        if self.injection == Some(Injection::NoRoom) {
+            device.refuse("cosines");
+        }
         observer.tick("building kernel", 0, Some(problem.custom.rows as u64));
         let clouds = Clouds::new(problem.custom, &[("safe", problem.safe), ("harmful", problem.harmful)])?;
         let medians = assemble::medians(&clouds, settings.seed, progress)?;

@@ -13,9 +13,10 @@ use super::super::one_shot::{ITERATIONS, Ranking};
 use super::super::push_pull::{Learned, Wrapped, objective, score_of};
 use super::super::{CheckedSettings, Observer, Outcome, SolverKind, Stop, TracePoint};
 use super::format::GpuKernel;
-use super::layout::{BATCH, BROKEN, Control, FROZEN, Point, RUNNING, SCALING, STALLED};
-use super::machine::{Machine, Report, State, fixed, uniform};
+use super::layout::{BATCH, BROKEN, Control, FIXED, FROZEN, Point, QUIET, RUNNING, SCALING, STALLED};
+use super::machine::{Machine, Report};
 use super::stages::Stages;
+use super::state::{State, fixed, uniform};
 use super::{Failure, Injection};
 use crate::gpu::{Device, GpuError};
 
@@ -31,6 +32,8 @@ const ROUNDING: f64 = 4e-8;
 /// A batch is meant to take no longer, and to have no more sweeps.
 const BATCH_SECONDS: f64 = 0.2;
 const BATCH_SWEEPS: usize = 10;
+const NO_ROOM: &str = "The graphics processor has less memory than the kernel needs: what does not fit is computed again in \
+                       every step.";
 
 /// A problem on the device, its settings, and what was learned of it.
 pub(super) struct Solver<'a> {
@@ -67,9 +70,10 @@ impl<'a> Solver<'a> {
         let epsilon = medians.map(|median| settings.epsilon * median);
         let smallest_alpha = SMALLEST_ALPHA.min(settings.alpha);
         let problem = uniform(clouds, settings, epsilon, medians, smallest_alpha);
-        let mut machine = Machine::new(device, stages, clouds, kernel, &problem, settings.memory_budget)?;
+        let mut machine =
+            Machine::new(device, stages, clouds, kernel, &problem, settings.memory_budget, &Wrapped(observer))?;
         if machine.refused {
-            observer.warn("The graphics processor has less memory than the kernel needs: the rest is computed again in every step.");
+            observer.warn(NO_ROOM);
         }
         machine.build(&Wrapped(observer))?;
         Ok(Self {
@@ -135,7 +139,11 @@ impl<'a> Solver<'a> {
             kernel: self.kernel.label(self.machine.kept, self.rows),
             engine: format!("gpu {}", self.device.adapter.name),
         };
-        Ok(solved.outcome(self.observer))
+        let mut outcome = solved.outcome(self.observer);
+        if self.machine.refused {
+            outcome.warnings.insert(0, NO_ROOM.to_owned());
+        }
+        Ok(outcome)
     }
 
     fn ranking(&self) -> Ranking {
@@ -147,10 +155,11 @@ impl<'a> Solver<'a> {
         self.machine.restart();
         self.set_weights(uniform);
         self.control = Control::default();
+        let mode = if stage == "aligning" { FIXED } else { QUIET };
         let mut trace = Vec::new();
         while trace.len() < ITERATIONS {
             self.observer.tick(stage, trace.len() as u64 + 1, Some(ITERATIONS as u64));
-            let state = fixed(self.control, -1.0, u32::MAX);
+            let state = fixed(self.control, mode, -1.0, u32::MAX);
             let Report { points, .. } = self.run(state, ITERATIONS - trace.len(), 0)?;
             for point in points {
                 let point = self.point(&point, trace.len() + 1);
@@ -237,7 +246,7 @@ impl<'a> Solver<'a> {
     /// Sweeps at the device's weights until the marginals hold to `tolerance` or no longer come nearer.
     fn settle(&mut self, tolerance: f64, most: usize, step: usize) -> Result<(), Failure> {
         let finest = ROUNDING / self.epsilon[0].min(self.epsilon[1]);
-        let mut state = fixed(self.control, tolerance.max(finest), PATIENCE);
+        let mut state = fixed(self.control, QUIET, tolerance.max(finest), PATIENCE);
         let mut done = 0;
         while done < most {
             let report = self.run(state, most - done, step)?;
@@ -254,7 +263,7 @@ impl<'a> Solver<'a> {
         let most = self.settings.max_steps;
         self.set_weights(uniform);
         self.control = Control::default();
-        self.run(fixed(self.control, -1.0, u32::MAX), 1, 0)?;
+        self.run(fixed(self.control, FIXED, -1.0, u32::MAX), 1, 0)?;
         let mut trace: Vec<TracePoint> = Vec::new();
         let mut stop = Stop::StepLimit;
         let mut settled = false;
@@ -277,13 +286,16 @@ impl<'a> Solver<'a> {
             }
             if settled {
                 self.settle(SETTLED, SETTLING_SWEEPS, trace.len())?;
-                let residual = self.control.residual;
-                if self.confirms(f64::from(residual)) {
+                let weights = self.fetch()?;
+                let gibbs = self.gibbs();
+                let residual = self.residual(&gibbs, &weights);
+                if self.confirms(residual) {
                     stop = Stop::Converged;
                     break;
                 }
                 // The residual that fell was that of lagging potentials: begin anew from the true one.
-                state = Control { mode: SCALING, alpha: state.alpha, best: residual, since: 1, ..self.control };
+                let (alpha, tau, best) = (state.alpha, gibbs.tau as f32, residual as f32);
+                state = Control { mode: SCALING, alpha, tau, best, since: 1, ..self.control };
             }
         }
         if !settled {

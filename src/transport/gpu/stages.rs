@@ -32,10 +32,23 @@ impl Stages {
         let stage = |label, source, entry, bindings: &[Binding], constants: &[(&str, f64)]| {
             device.stage(label, &format!("{SHARED}{source}"), entry, bindings, constants)
         };
-        let rows = [Uniform, Read, Write, Write];
+        let rows = [Uniform, Read, Write, Read, Write];
         Ok(Self {
-            cosine: stage("cosine", COSINE, "multiply", &[Uniform, product, Read, Read, Write], packed)?,
-            sweep: stage("sweep", SWEEP, "sweep", &[Uniform, slice, Read, Read, Write, Write, Write, Read], packed)?,
+            // SAFETY: rows and columns are clamped to the product's own, which `Machine` keeps within the vectors, the
+            // tile and the chunk it binds; a vector's parts stay below `quads`, a multiple of 4; places in workgroup
+            // memory are at most 127 · 5 + 3 of 640 and 63 · 5 + 3 of 320; every loop counts up to a fixed bound.
+            cosine: unsafe {
+                let source = format!("{SHARED}{COSINE}");
+                let bindings = [Uniform, product, Read, Read, Write];
+                device.unchecked_stage("cosine", &source, "multiply", &bindings, packed)?
+            },
+            sweep: stage(
+                "sweep",
+                SWEEP,
+                "sweep",
+                &[Uniform, slice, Read, Read, Write, Read, Write, Write, Write, Read],
+                packed,
+            )?,
             fold: stage("fold", FOLD, "fold", &[Uniform, slice, Read, Write, Read], &[])?,
             gibbs: stage("gibbs", GIBBS, "gibbs", &rows, &[])?,
             lift: stage("lift", GIBBS, "lift", &rows, &[])?,

@@ -87,7 +87,9 @@ impl Decoder {
             Some(head) if !spec.tied => head,
             _ if spec.tied => table.clone(),
             _ => {
-                return Err(folder.malformed(config::CONFIG, "the head is not tied, but there is no \"lm_head.weight\""));
+                return Err(
+                    folder.malformed(config::CONFIG, "the head is not tied, but there is no \"lm_head.weight\"")
+                );
             }
         };
         progress.tick("reading the model", total, Some(total));

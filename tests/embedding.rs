@@ -4,6 +4,8 @@
 mod cache;
 #[path = "embedding/folders.rs"]
 mod folders;
+#[path = "embedding/language.rs"]
+mod language;
 #[path = "embedding/lexical.rs"]
 mod lexical;
 #[path = "embedding/minilm.rs"]

@@ -1,5 +1,7 @@
 //! Language models against transformers and peft, on tiny random networks of every family.
 
+#[path = "model/chat.rs"]
+mod chat;
 #[path = "model/config.rs"]
 mod config;
 #[path = "model/decoder.rs"]

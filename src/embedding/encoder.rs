@@ -24,8 +24,8 @@ pub struct Encoding {
     pub truncated: bool,
 }
 
-/// A frozen network that turns a text into a vector. Sentence encoders are one; hidden states of a causal
-/// language model would be another.
+/// A frozen network that turns a text into a vector. Sentence encoders are one, hidden states of a causal
+/// language model another.
 pub trait Encoder: Sync {
     /// What decides the vectors, views apart.
     fn fingerprint(&self) -> Fingerprint;

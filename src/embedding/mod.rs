@@ -8,6 +8,7 @@ mod cache;
 mod choice;
 mod encoder;
 mod error;
+mod language;
 mod lexical;
 mod matrix;
 mod npy;
@@ -17,7 +18,7 @@ mod sentence;
 mod texts;
 
 pub use cache::{Cache, CacheSize};
-pub use choice::{ChoiceError, EncoderChoice};
+pub use choice::{ChoiceError, EncoderChoice, LanguageChoice, Pool};
 pub use encoder::{Encoder, Encoding};
 pub use error::EmbeddingError;
 pub use matrix::Embeddings;
@@ -87,7 +88,7 @@ impl std::str::FromStr for Views {
 /// What identifies the space the vectors live in; equal fingerprints and texts give equal vectors.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fingerprint {
-    /// Encoder family: `lexical`, `sentence`, `precomputed`.
+    /// Encoder family: `lexical`, `sentence`, `language`, `precomputed`.
     pub encoder: String,
     /// BLAKE3 over everything that decides the vectors (weights, configuration, settings), in hex.
     pub hash: String,
@@ -141,6 +142,13 @@ pub fn embed(
     }
     match &settings.encoder {
         EncoderChoice::Lexical => pool(settings.threads)?.install(|| lexical::embed(sets, settings, progress)),
+        EncoderChoice::Sentence(folder) if language::is_language_model(folder)? => {
+            let choice = LanguageChoice { folder: folder.clone(), pool: Pool::Last, layer: None };
+            encoder::embed(&language::LanguageEncoder::open(&choice, progress)?, sets, settings, progress)
+        }
+        EncoderChoice::Language(choice) => {
+            encoder::embed(&language::LanguageEncoder::open(choice, progress)?, sets, settings, progress)
+        }
         EncoderChoice::Sentence(folder) => {
             let encoder = sentence::SentenceEncoder::open(folder, progress)?;
             encoder::embed(&encoder, sets, settings, progress)

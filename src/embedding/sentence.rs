@@ -108,7 +108,7 @@ fn batches(tokens: &[Tokens]) -> Vec<Vec<usize>> {
 }
 
 /// One result a task, in order; each worker takes the next task that nobody has. After an error no task is begun.
-fn side_by_side<T: Sync, S, R: Send>(
+pub(super) fn side_by_side<T: Sync, S, R: Send>(
     threads: usize,
     tasks: &[T],
     state: impl Fn() -> S + Sync,

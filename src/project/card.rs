@@ -132,6 +132,9 @@ fn method(page: &mut String, what: &Export<'_>, outcome: &Outcome) -> std::fmt::
     let encoder = match &what.plan.encoder {
         EncoderChoice::Lexical => "lexical (hashed n-grams, TF-IDF, truncated SVD)".to_owned(),
         EncoderChoice::Sentence(folder) => format!("sentence model {}", inline(&super::manifest::file_name(folder))),
+        EncoderChoice::Language(language) => {
+            format!("language model {}", inline(&super::manifest::file_name(&language.folder)))
+        }
         EncoderChoice::Precomputed(_) => "vectors made elsewhere".to_owned(),
     };
     let stop = match outcome.stop {

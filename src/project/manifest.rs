@@ -247,6 +247,9 @@ fn encoder_name(encoder: &EncoderChoice) -> Value {
     match encoder {
         EncoderChoice::Lexical => json!("lexical"),
         EncoderChoice::Sentence(folder) => json!({ "sentence": file_name(folder) }),
+        EncoderChoice::Language(language) => {
+            json!({ "language": file_name(&language.folder), "pool": language.pool, "layer": language.layer })
+        }
         EncoderChoice::Precomputed(files) => {
             json!({ "precomputed": files.iter().map(|file| file_name(file)).collect::<Vec<_>>() })
         }

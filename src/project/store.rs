@@ -170,6 +170,10 @@ fn absolute(plan: &Plan) -> Result<Plan, ProjectError> {
     let encoder = match &plan.encoder {
         EncoderChoice::Lexical => EncoderChoice::Lexical,
         EncoderChoice::Sentence(folder) => EncoderChoice::Sentence(one(folder)?),
+        EncoderChoice::Language(language) => EncoderChoice::Language(crate::embedding::LanguageChoice {
+            folder: one(&language.folder)?,
+            ..language.clone()
+        }),
         EncoderChoice::Precomputed(files) => EncoderChoice::Precomputed(all(files)?),
     };
     Ok(Plan {

@@ -243,6 +243,9 @@ fn plan_words(cx: &Cx<'_>) -> Vec<String> {
         EncoderChoice::Lexical => {
             "Texts are compared by their words and parts of words; no model is needed.".to_owned()
         }
+        EncoderChoice::Language(language) => {
+            format!("Texts are compared by the inner states of the language model {language}.")
+        }
         EncoderChoice::Sentence(folder) => format!(
             "Texts are compared by meaning, with the model in {}.",
             folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned())

@@ -27,7 +27,7 @@ impl Kind {
     fn of(choice: &EncoderChoice) -> Self {
         match choice {
             EncoderChoice::Lexical => Self::Words,
-            EncoderChoice::Sentence(_) => Self::Model,
+            EncoderChoice::Sentence(_) | EncoderChoice::Language(_) => Self::Model,
             EncoderChoice::Precomputed(_) => Self::Vectors,
         }
     }

@@ -152,14 +152,15 @@ impl ChatTokenizer {
         let mut spans = spans.into_iter().peekable();
         // Where the answer that is being read began among the tokens, and where its last token that is no blank is.
         let mut answer: Option<usize> = None;
-        for (id, (start, _)) in ids.into_iter().zip(offsets) {
+        for (id, (start, end)) in ids.into_iter().zip(offsets) {
             while let Some(span) = spans.peek()
                 && start >= span.end
             {
                 self.end_answer(&mut out, answer.take());
                 spans.next();
             }
-            let inside = spans.peek().is_some_and(|span| start >= span.start);
+            // A token may begin with the blank before the answer.
+            let inside = spans.peek().is_some_and(|span| end > span.start);
             if inside && answer.is_none() {
                 answer = Some(out.tokens.len());
             }

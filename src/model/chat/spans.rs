@@ -21,16 +21,14 @@ pub(super) fn spans(template: &Template, messages: &[Message]) -> Result<(String
             messages.get(..count).and_then(|part| template.render(part, ask).ok()).filter(|text| !text.is_empty())
         };
         let begins = upto(number, true).filter(|text| text.len() >= from && whole.starts_with(text.as_str()));
-        let found = find(&whole, from, &message.content);
-        let start = match (begins, &found) {
-            (Some(text), _) => text.len(),
-            (None, Some(found)) => found.start,
-            (None, None) => continue,
+        let Some(start) = begins.map(|text| text.len()).or_else(|| Some(find(&whole, from, &message.content)?.start))
+        else {
+            continue;
         };
         let last = number + 1 == messages.len();
         let ends = if last { Some(whole.clone()) } else { upto(number + 1, false) };
         let ends = ends.filter(|text| text.len() > start && whole.starts_with(text.as_str()));
-        let end = match (ends, found) {
+        let end = match (ends, find(&whole, start, &message.content)) {
             (Some(text), _) => text.len(),
             (None, Some(found)) => behind_end_token(&whole, found.end, &template.eos),
             (None, None) => continue,

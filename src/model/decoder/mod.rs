@@ -9,6 +9,7 @@ mod cache;
 pub(crate) mod checkpoint;
 pub(crate) mod config;
 mod gradient;
+mod identity;
 mod layer;
 mod module;
 mod rope;
@@ -17,6 +18,7 @@ pub use cache::KeyValueCache;
 pub use checkpoint::Precision;
 pub use config::{DecoderSpec, GateActivation};
 pub use gradient::{Example, Gradients, Pass};
+pub use identity::{decoder_hash, is_decoder};
 pub use module::Module;
 pub use rope::{RopeScaling, RopeSpec};
 

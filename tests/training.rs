@@ -1,0 +1,8 @@
+//! The trainer, and `dipole tune` as a user runs it.
+
+#[path = "training/common.rs"]
+mod common;
+#[path = "training/resume.rs"]
+mod resume;
+#[path = "training/trainer.rs"]
+mod trainer;

@@ -4,6 +4,8 @@
 mod clouds;
 #[path = "transport/edges.rs"]
 mod edges;
+#[path = "transport/fixed.rs"]
+mod fixed;
 #[path = "transport/invariants.rs"]
 mod invariants;
 #[path = "transport/oracle.rs"]

@@ -9,6 +9,7 @@
 mod adam;
 mod cost;
 mod cpu;
+mod entries;
 mod error;
 mod gibbs;
 mod kernel;
@@ -18,9 +19,11 @@ mod outcome;
 mod pass;
 mod problem;
 mod push_pull;
+mod relaxation;
 mod rounding;
 mod settings;
 mod simd;
+mod sinkhorn;
 
 pub use cpu::CpuEngine;
 pub use error::TransportError;
@@ -28,6 +31,7 @@ pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use pass::KernelFormat;
 pub use problem::{Points, Problem};
 pub use settings::{CheckedSettings, Regularisation, Settings, SolverKind};
+pub use sinkhorn::{Coupling, SinkhornSettings, sinkhorn};
 
 use crate::jobs::Progress;
 

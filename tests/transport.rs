@@ -4,6 +4,8 @@
 mod clouds;
 #[path = "transport/edges.rs"]
 mod edges;
+#[path = "transport/fixed.rs"]
+mod fixed;
 #[path = "transport/gpu.rs"]
 mod gpu;
 #[path = "transport/gpu_failures.rs"]

@@ -136,6 +136,12 @@ impl<'a> Clouds<'a> {
         self.product(self.rows(first, rows), &self.y, self.groups * LANES, out);
     }
 
+    /// As [`Clouds::cosines`], of any rows.
+    pub(crate) fn cosines_of(&self, rows: &[usize], out: &mut [[f32; LANES]]) {
+        let x: Vec<f32> = rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect();
+        self.product(&x, &self.y, self.groups * LANES, out);
+    }
+
     fn rows(&self, first: usize, rows: usize) -> &[f32] {
         &self.x[first * self.dim..(first + rows) * self.dim]
     }

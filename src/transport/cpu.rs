@@ -18,6 +18,7 @@ use super::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CpuEngine {
     format: Option<KernelFormat>,
+    plain: bool,
 }
 
 impl CpuEngine {
@@ -28,7 +29,12 @@ impl CpuEngine {
 
     /// For tests and measurements: this kernel format whatever the problem; the budget still holds.
     pub fn with_format(format: KernelFormat) -> Self {
-        Self { format: Some(format) }
+        Self { format: Some(format), plain: false }
+    }
+
+    /// For tests against an iteration that does the same steps: no over-relaxation while the weights are frozen.
+    pub fn plain(self) -> Self {
+        Self { plain: true, ..self }
     }
 }
 
@@ -107,6 +113,7 @@ impl CpuEngine {
         let label = kernel.label();
         let columns = [problem.safe.rows, problem.harmful.rows];
         let mut alignment = Alignment::new(&mut kernel, settings, observer, problem.custom.rows, columns);
+        alignment.relaxed = !self.plain;
         let ranking = match (settings.solver, checkpoint.ranking) {
             (SolverKind::OneShot, _) => None,
             (_, Some(ranking)) => Some(ranking),

@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::cost::Clouds;
+use super::entries::{Group, Half, LANES, Single};
 use super::pass::{KernelFormat, Scratch, Stage, Task, Tile, fill, is_sound, rate};
-use super::simd::{self, Brain, Group, LANES, Level, Single};
+use super::simd::{self, Level};
 use super::{CheckedSettings, TransportError};
 use crate::jobs::Progress;
 
@@ -27,6 +28,10 @@ const COLUMN_REACH: f32 = 20.0;
 /// |log u| and |log v| beyond which the potentials go into the offsets, and the bound of their sum.
 const ABSORB: f64 = 40.0;
 const ABSORB_TOGETHER: f64 = 60.0;
+/// The bound of their sum where entries are floored at e^-43: what the floor adds to a density stays below 1e-8.
+const ABSORB_HALF: f64 = Half::REACH - 18.5;
+/// With potentials in the offsets entries are densities, which reach the number of reference rows.
+const DENSITY_BITS: f32 = 17.0;
 const UNREACHABLE: f32 = -1e30;
 
 /// What one sweep gives besides the row arrays.
@@ -38,11 +43,18 @@ pub(crate) struct Swept {
     pub mass: f64,
     /// L1 error of the column marginals of the plan of the new f, the old g and the new weights.
     pub marginal: PerBlock,
+    /// L1 error of its row marginals: 0 without relaxation.
+    pub deviation: PerBlock,
+    /// Its dual value Σ w f + Σ b g - ε (mass of the plan - 1).
+    pub dual: PerBlock,
 }
+
+/// ω = 1 for every block: plain Sinkhorn.
+pub(crate) const PLAIN: PerBlock = [1.0; BLOCKS];
 
 /// The row arrays a sweep writes.
 pub(crate) struct RowArrays<'a> {
-    /// Out: f.
+    /// Out: f; in: f of the sweep before, read where ω is not 1.
     pub potentials: &'a mut [PerBlock],
     /// Out: the weights the rule gave.
     pub weights: &'a mut [f64],
@@ -56,6 +68,8 @@ pub(crate) struct Kernel<'a> {
     row_offsets: [Vec<f32>; BLOCKS],
     column_offsets: Vec<f32>,
     lift: Vec<[f32; LANES]>,
+    /// Kept entries are K·2^-top.
+    top: f32,
     tasks: Vec<Task>,
     task_rows: usize,
     scratch: Mutex<Vec<Scratch>>,
@@ -81,7 +95,7 @@ impl<'a> Kernel<'a> {
         let task_rows = n.div_ceil(MAX_TASKS).next_multiple_of(8).max(64.min(n.next_multiple_of(8)));
         let entry = match format {
             KernelFormat::Single => 4,
-            KernelFormat::Brain => 2,
+            KernelFormat::Half => 2,
             KernelFormat::Recomputed => 0,
         };
         let mut left = budget;
@@ -96,10 +110,19 @@ impl<'a> Kernel<'a> {
                 }
                 let tile = match format {
                     KernelFormat::Single if fits => Tile::Single(Vec::new()),
-                    KernelFormat::Brain if fits => Tile::Brain(Vec::new()),
+                    KernelFormat::Half if fits => Tile::Half(Vec::new()),
                     _ => Tile::Recomputed,
                 };
-                Task { first, rows, tile, columns: vec![[0.0; LANES]; clouds.groups], mass: 0.0, broken: false }
+                Task {
+                    first,
+                    rows,
+                    tile,
+                    columns: vec![[0.0; LANES]; clouds.groups],
+                    mass: 0.0,
+                    deviation: [0.0; BLOCKS],
+                    value: [0.0; BLOCKS],
+                    broken: false,
+                }
             })
             .collect();
         let mut kernel = Self {
@@ -109,6 +132,7 @@ impl<'a> Kernel<'a> {
             row_offsets: std::array::from_fn(|b| if b < clouds.blocks.len() { vec![0.0; n] } else { Vec::new() }),
             column_offsets: vec![0.0; clouds.groups * LANES],
             lift: vec![[0.0; LANES]; clouds.groups],
+            top: 0.0,
             tasks,
             task_rows,
             scratch: Mutex::default(),
@@ -134,13 +158,13 @@ impl<'a> Kernel<'a> {
         Ok(kernel)
     }
 
-    /// `kept-f32`, `kept-bf16`, `recomputed`, or the first two with the share kept.
+    /// `kept-f32`, `kept-f16`, `recomputed`, or the first two with the share kept.
     pub(crate) fn label(&self) -> String {
         let kept: usize =
             self.tasks.iter().filter(|task| !matches!(task.tile, Tile::Recomputed)).map(|task| task.rows).sum();
         let name = match self.format {
             KernelFormat::Single => "kept-f32",
-            KernelFormat::Brain => "kept-bf16",
+            KernelFormat::Half => "kept-f16",
             KernelFormat::Recomputed => "recomputed",
         };
         match kept {
@@ -161,7 +185,7 @@ impl<'a> Kernel<'a> {
             let from = block.start * LANES;
             let offsets = &self.column_offsets[from..from + block.rows];
             for (lift, offset) in self.lift.as_flattened_mut()[from..].iter_mut().zip(offsets) {
-                *lift = offset * rate;
+                *lift = offset * rate - self.top;
             }
         }
     }
@@ -183,8 +207,8 @@ impl<'a> Kernel<'a> {
                 let mut reach = vec![[f32::NEG_INFINITY; LANES]; if first { clouds.groups } else { 0 }];
                 let entries = task.rows * clouds.groups;
                 match &mut task.tile {
-                    Tile::Single(tile) => tile.resize(entries, Single::ZERO),
-                    Tile::Brain(tile) => tile.resize(entries, Brain::ZERO),
+                    Tile::Single(tile) => tile.resize(entries, Single::EMPTY),
+                    Tile::Half(tile) => tile.resize(entries, Half::EMPTY),
                     Tile::Recomputed => {}
                 }
                 for from in (0..task.rows).step_by(strip_rows) {
@@ -209,7 +233,7 @@ impl<'a> Kernel<'a> {
                     let offsets = &offsets.each_ref().map(|o| o.get(from..from + rows).unwrap_or_default());
                     match &mut task.tile {
                         Tile::Single(tile) => fill(clouds, level, epsilon, lift, offsets, strip, &mut tile[whole]),
-                        Tile::Brain(tile) => fill(clouds, level, epsilon, lift, offsets, strip, &mut tile[whole]),
+                        Tile::Half(tile) => fill(clouds, level, epsilon, lift, offsets, strip, &mut tile[whole]),
                         Tile::Recomputed => {}
                     }
                     let done = done.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
@@ -230,6 +254,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// One Sinkhorn iteration of every block, f before g. `weigh(i, f_i)` gives the unnormalised weight of row i.
+    /// With a relaxation ω of a block its potentials go ω times as far as the plain iteration's.
     ///
     /// Offsets are renewed as needed, and sums that leave the range of f32 are done again in the log domain.
     pub(crate) fn sweep(
@@ -237,13 +262,14 @@ impl<'a> Kernel<'a> {
         columns: &[Vec<f64>; BLOCKS],
         rows: &mut RowArrays<'_>,
         weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
+        relaxation: PerBlock,
         progress: &dyn Progress,
     ) -> Result<Swept, TransportError> {
         if self.stale {
             self.compute(false, progress)?;
         }
         let scaled = self.scaled_columns(columns);
-        self.run(&scaled, rows, weigh, progress)?;
+        self.run(&scaled, rows, weigh, relaxation, progress)?;
         let broken = self.tasks.iter().any(|task| task.broken);
         let mass: f64 = self.tasks.iter().map(|task| task.mass).sum();
         let sums = if broken { None } else { self.column_sums() };
@@ -252,19 +278,33 @@ impl<'a> Kernel<'a> {
             self.absorb(rows.potentials, &swept.columns);
             return Ok(swept);
         };
-        let mut swept = Swept { columns: Default::default(), mass, marginal: [0.0; BLOCKS] };
+        let mut swept = Swept {
+            columns: Default::default(),
+            mass,
+            marginal: [0.0; BLOCKS],
+            deviation: [0.0; BLOCKS],
+            dual: [0.0; BLOCKS],
+        };
+        let undo = f64::from(self.top).exp2();
         for (b, block) in self.clouds.blocks.iter().enumerate() {
             let (epsilon, from) = (self.epsilon[b], block.start * LANES);
             let fresh = sums[from..from + block.rows].iter().zip(&self.column_offsets[from..]).zip(&columns[b]);
-            let mut error = 0.0;
+            let (mut error, mut plan, mut value) = (0.0, 0.0, 0.0);
             swept.columns[b] = fresh
                 .map(|((sum, offset), old)| {
-                    let new = f64::from(*offset) - epsilon * (sum / mass).ln();
-                    error += (((old - new) / epsilon).exp() - 1.0).abs();
-                    new
+                    let new = f64::from(*offset) - epsilon * (sum * undo / mass).ln();
+                    let column = ((old - new) / epsilon).exp();
+                    error += (column - 1.0).abs();
+                    plan += column;
+                    value += old;
+                    if relaxation[b] == 1.0 { new } else { old + relaxation[b] * (new - old) }
                 })
                 .collect();
-            swept.marginal[b] = error / block.rows as f64;
+            let share = 1.0 / block.rows as f64;
+            swept.marginal[b] = error * share;
+            swept.deviation[b] = self.tasks.iter().map(|task| task.deviation[b]).sum::<f64>() / mass;
+            let rows: f64 = self.tasks.iter().map(|task| task.value[b]).sum();
+            swept.dual[b] = rows / mass + value * share - epsilon * (plan * share - 1.0);
         }
         if self.out_of_range(rows.potentials, &swept.columns) {
             self.absorb(rows.potentials, &swept.columns);
@@ -275,10 +315,11 @@ impl<'a> Kernel<'a> {
     /// b_j exp((g_j - γ_j)/ε), 0 in the padding.
     fn scaled_columns(&self, columns: &[Vec<f64>; BLOCKS]) -> Vec<[f32; LANES]> {
         let mut scaled = vec![[0.0; LANES]; self.clouds.groups];
+        let undo = f64::from(self.top).exp2();
         let flat = scaled.as_flattened_mut();
         for (b, block) in self.clouds.blocks.iter().enumerate() {
             let from = block.start * LANES;
-            let share = 1.0 / block.rows as f64;
+            let share = undo / block.rows as f64;
             let offsets = &self.column_offsets[from..from + block.rows];
             for ((scaled, g), offset) in flat[from..].iter_mut().zip(&columns[b]).zip(offsets) {
                 *scaled = (share * ((g - f64::from(*offset)) / self.epsilon[b]).exp()) as f32;
@@ -292,11 +333,20 @@ impl<'a> Kernel<'a> {
         scaled: &[[f32; LANES]],
         rows: &mut RowArrays<'_>,
         weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
+        relaxation: PerBlock,
         progress: &dyn Progress,
     ) -> Result<(), TransportError> {
         let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, .. } = self;
-        let stage =
-            Stage { clouds, level: *level, epsilon: *epsilon, row_offsets, lift, scaled, strip_rows: *strip_rows };
+        let stage = Stage {
+            clouds,
+            level: *level,
+            epsilon: *epsilon,
+            row_offsets,
+            lift,
+            scaled,
+            strip_rows: *strip_rows,
+            relaxation,
+        };
         tasks
             .par_iter_mut()
             .zip(rows.potentials.par_chunks_mut(*task_rows))
@@ -326,13 +376,17 @@ impl<'a> Kernel<'a> {
     }
 
     fn out_of_range(&self, rows: &[PerBlock], columns: &[Vec<f64>; BLOCKS]) -> bool {
+        let (each, together) = match self.format {
+            KernelFormat::Half => (ABSORB_HALF, ABSORB_HALF),
+            KernelFormat::Single | KernelFormat::Recomputed => (ABSORB, ABSORB_TOGETHER),
+        };
         self.clouds.blocks.iter().enumerate().any(|(b, block)| {
             let epsilon = self.epsilon[b];
             let u = rows.iter().zip(&self.row_offsets[b]).map(|(f, offset)| (f[b] - f64::from(*offset)) / epsilon);
             let offsets = &self.column_offsets[block.start * LANES..];
             let v = columns[b].iter().zip(offsets).map(|(g, offset)| (g - f64::from(*offset)) / epsilon);
             let (u, v) = (u.fold(0.0, |a: f64, b| a.max(b.abs())), v.fold(0.0, |a: f64, b| a.max(b.abs())));
-            u > ABSORB || v > ABSORB || u + v > ABSORB_TOGETHER
+            u > each || v > each || u + v > together
         })
     }
 
@@ -346,6 +400,9 @@ impl<'a> Kernel<'a> {
                 *offset = *g as f32;
             }
         }
+        if self.format == KernelFormat::Half {
+            self.top = DENSITY_BITS;
+        }
         self.set_lift();
         self.stale = true;
     }
@@ -358,18 +415,28 @@ fn split_blocks(offsets: &mut [Vec<f32>; BLOCKS], task_rows: usize) -> Vec<[&mut
     first.chunks_mut(task_rows).map(|part| [part, second.next().unwrap_or_default()]).collect()
 }
 
-/// The format for a problem: bfloat16 only where it halves real traffic and its rounding stays far inside the
+/// The format for a problem: 16 bits only where they halve real traffic and its rounding stays far inside the
 /// tolerances (see [`super::rounding`]).
 pub(crate) fn choose_format(clouds: &Clouds<'_>, epsilon: PerBlock, settings: &CheckedSettings) -> KernelFormat {
     let entries = (clouds.rows * clouds.groups * LANES) as u64;
     if entries * 4 <= SMALL_KERNEL.min(settings.memory_budget) {
         return KernelFormat::Single;
     }
-    if super::rounding::brain_serves(clouds, epsilon, settings.seed) {
-        return KernelFormat::Brain;
+    if super::rounding::half_serves(clouds, epsilon, settings.seed) {
+        return KernelFormat::Half;
     }
     KernelFormat::Single
 }
 
 /// A kernel of this many bytes in f32 is near enough to the cores.
 const SMALL_KERNEL: u64 = 8 << 20;
+
+/// The format for plain transport to a marginal error: rounding of entries averages out over a row's neighbours, so
+/// 16 bits serve a hundredth of their error's inverse.
+pub(crate) fn plain_format(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64, budget: u64) -> KernelFormat {
+    let entries = (clouds.rows * clouds.groups * LANES) as u64;
+    if entries * 4 <= SMALL_KERNEL.min(budget) || !super::rounding::half_holds(clouds, epsilon, tolerance) {
+        return KernelFormat::Single;
+    }
+    KernelFormat::Half
+}

@@ -2,14 +2,15 @@
 //!
 //! Purpose: the way out when a sum of the fast kernel leaves the range of f32 (a column that only rows of vanishing
 //! weight are near to, an ε that is small against the jump of the potentials). Slow, rarely needed; the caller makes
-//! its result the new offsets of the fast kernel. Constraints: same order of updates and of sums as the fast sweep.
+//! its result the new offsets of the fast kernel. Constraints: same order of updates and of sums as the
+//! fast sweep; never relaxed.
 
 use rayon::prelude::*;
 
 use super::TransportError;
 use super::cost::Clouds;
+use super::entries::LANES;
 use super::kernel::{BLOCKS, PerBlock, RowArrays, Swept};
-use super::simd::LANES;
 use crate::jobs::Progress;
 
 const TASKS: usize = 64;
@@ -97,16 +98,27 @@ pub(crate) fn sweep(
         mass += part_mass;
         sums.iter_mut().zip(part).for_each(|(sum, part)| sum.add(part));
     }
-    let mut swept = Swept { columns: Default::default(), mass, marginal: [0.0; BLOCKS] };
+    let mut swept = Swept {
+        columns: Default::default(),
+        mass,
+        marginal: [0.0; BLOCKS],
+        deviation: [0.0; BLOCKS],
+        dual: [0.0; BLOCKS],
+    };
     for (b, block) in clouds.blocks.iter().enumerate() {
-        let mut error = 0.0;
+        let (mut error, mut plan) = (0.0, 0.0);
         let sums = &sums[block.start * LANES..];
         for (sum, old) in sums.iter().zip(&columns[b]) {
             let new = -epsilon[b] * (sum.value() - mass.ln());
-            error += (((old - new) / epsilon[b]).exp() - 1.0).abs();
+            let column = ((old - new) / epsilon[b]).exp();
+            error += (column - 1.0).abs();
+            plan += column;
             swept.columns[b].push(new);
         }
-        swept.marginal[b] = error / block.rows as f64;
+        let share = 1.0 / block.rows as f64;
+        swept.marginal[b] = error * share;
+        let value: f64 = rows.potentials.iter().zip(rows.weights.iter()).map(|(f, w)| w * f[b]).sum();
+        swept.dual[b] = value / mass + columns[b].iter().sum::<f64>() * share - epsilon[b] * (plan * share - 1.0);
         if swept.columns[b].iter().any(|g| !g.is_finite()) {
             return Err(TransportError::Diverged { set: block.name, step: 0 });
         }
@@ -121,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::jobs::Silent;
-    use crate::transport::kernel::Kernel;
+    use crate::transport::kernel::{Kernel, PLAIN};
     use crate::transport::{KernelFormat, Points};
 
     const ROWS: usize = 90;
@@ -145,7 +157,7 @@ mod tests {
             let swept = if fast {
                 let mut kernel =
                     Kernel::build(&clouds, epsilon, KernelFormat::Single, 1 << 30, &Silent).expect("builds");
-                kernel.sweep(columns, &mut rows, &weigh, &Silent)
+                kernel.sweep(columns, &mut rows, &weigh, PLAIN, &Silent)
             } else {
                 sweep(&clouds, epsilon, columns, &mut rows, &weigh, &Silent)
             };

@@ -11,6 +11,7 @@ mod assemble;
 mod chosen;
 mod cost;
 mod cpu;
+mod entries;
 mod error;
 mod gibbs;
 mod gpu;
@@ -21,9 +22,11 @@ mod outcome;
 mod pass;
 mod problem;
 mod push_pull;
+mod relaxation;
 mod rounding;
 mod settings;
 mod simd;
+mod sinkhorn;
 
 pub use chosen::{ChosenEngine, EngineChoice};
 pub use cpu::CpuEngine;
@@ -34,6 +37,7 @@ pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use pass::KernelFormat;
 pub use problem::{Points, Problem};
 pub use settings::{CheckedSettings, Regularisation, Settings, SolverKind};
+pub use sinkhorn::{Coupling, SinkhornSettings, sinkhorn};
 
 use crate::jobs::Progress;
 

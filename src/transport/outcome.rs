@@ -80,7 +80,7 @@ pub struct Outcome {
     pub iterations: usize,
     /// Sentences for the user: fragile settings, bounds not met.
     pub warnings: Vec<String>,
-    /// How the kernel was held: `kept-f32`, `kept-bf16`, `recomputed`.
+    /// How the kernel was held: `kept-f32`, `kept-f16`, `recomputed`.
     pub kernel: String,
     pub engine: String,
     /// Why this engine was taken; empty where it was asked for.

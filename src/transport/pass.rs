@@ -6,26 +6,30 @@
 
 use super::TransportError;
 use super::cost::Clouds;
+use super::entries::{Group, Half, LANES, Single};
 use super::kernel::{BLOCKS, PerBlock};
-use super::simd::{self, Brain, Exponent, Group, LANES, Level, Single};
+use super::simd::{self, Exponent, Level};
 use crate::jobs::Progress;
 
-const CHUNK_BYTES: usize = 256 << 10;
+/// A chunk and the one fetched meanwhile stay in the second-level cache.
+const CHUNK_BYTES: usize = 128 << 10;
+/// Rows whose column sums are added in f32.
+const SINGLE_ROWS: usize = 512;
 
 /// How kernel entries are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelFormat {
     /// 4 bytes an entry.
     Single,
-    /// 2 bytes an entry, bfloat16.
-    Brain,
+    /// 2 bytes an entry, an unsigned float of 6 + 10 bits.
+    Half,
     /// 0 bytes an entry: cosines and exponentials again in every iteration.
     Recomputed,
 }
 
 pub(super) enum Tile {
     Single(Vec<Single>),
-    Brain(Vec<Brain>),
+    Half(Vec<Half>),
     Recomputed,
 }
 
@@ -36,8 +40,11 @@ pub(super) struct Task {
     pub tile: Tile,
     /// Sums over the rows of this task, one per padded column.
     pub columns: Vec<[f64; LANES]>,
-    /// Sum of the unnormalised weights of this task.
+    /// Sum of the unnormalised weights w̃ of this task.
     pub mass: f64,
+    /// Σ w̃ |row of the plan - 1|, and Σ w̃ f.
+    pub deviation: PerBlock,
+    pub value: PerBlock,
     /// A row sum left the range of f32.
     pub broken: bool,
 }
@@ -85,6 +92,20 @@ pub(super) fn fill<G: Group>(
     }
 }
 
+/// The rows of a chunk, and how many rows follow it in the tile that the next chunk will read.
+struct Part {
+    first: usize,
+    next: usize,
+}
+
+/// What a chunk adds to its task.
+struct Told {
+    /// A row sum left the range of f32.
+    broken: bool,
+    deviation: PerBlock,
+    value: PerBlock,
+}
+
 /// What every task of a sweep reads.
 pub(super) struct Stage<'a> {
     pub clouds: &'a Clouds<'a>,
@@ -94,6 +115,7 @@ pub(super) struct Stage<'a> {
     pub lift: &'a [[f32; LANES]],
     pub scaled: &'a [[f32; LANES]],
     pub strip_rows: usize,
+    pub relaxation: PerBlock,
 }
 
 impl Stage<'_> {
@@ -110,12 +132,16 @@ impl Stage<'_> {
         let groups = self.clouds.groups;
         task.columns.as_flattened_mut().fill(0.0);
         (task.mass, task.broken) = (0.0, false);
+        (task.deviation, task.value) = ([0.0; BLOCKS], [0.0; BLOCKS]);
         let height = match task.tile {
             Tile::Single(_) => CHUNK_BYTES / (groups * size_of::<Single>()),
-            Tile::Brain(_) => CHUNK_BYTES / (groups * size_of::<Brain>()),
+            Tile::Half(_) => CHUNK_BYTES / (groups * size_of::<Half>()),
             Tile::Recomputed => self.strip_rows,
         };
-        let height = (height / 8 * 8).clamp(8, 512);
+        let height = (height / 8 * 8).clamp(8, SINGLE_ROWS);
+        buffers.columns.clear();
+        buffers.columns.resize(groups, [0.0; LANES]);
+        let mut summed = 0;
         for from in (0..task.rows).step_by(height) {
             progress.check()?;
             let rows = height.min(task.rows - from);
@@ -123,42 +149,54 @@ impl Stage<'_> {
             let whole = from * groups..(from + rows) * groups;
             let potentials = &mut potentials[from..from + rows];
             let weights = &mut weights[from..from + rows];
-            let broken = match &task.tile {
-                Tile::Single(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
-                Tile::Brain(tile) => self.chunk(&tile[whole], first, buffers, potentials, weights, weigh),
+            let next = height.min(task.rows - from - rows);
+            let part = Part { first, next };
+            let told = match &task.tile {
+                Tile::Single(tile) => self.chunk(&tile[whole], part, buffers, potentials, weights, weigh),
+                Tile::Half(tile) => self.chunk(&tile[whole], part, buffers, potentials, weights, weigh),
                 Tile::Recomputed => {
                     let Scratch { strip, computed, .. } = buffers;
                     strip.resize(self.strip_rows * groups, [0.0; LANES]);
-                    computed.resize(self.strip_rows * groups, Single::ZERO);
+                    computed.resize(self.strip_rows * groups, Single::EMPTY);
                     self.clouds.cosines(first, rows, strip);
                     let offsets = self.row_offsets.each_ref().map(|o| o.get(first..first + rows).unwrap_or_default());
                     let out = &mut computed[..rows * groups];
                     fill(self.clouds, self.level, self.epsilon, self.lift, &offsets, strip, out);
                     let tile = std::mem::take(computed);
-                    let broken = self.chunk(&tile[..rows * groups], first, buffers, potentials, weights, weigh);
+                    let part = Part { first, next: 0 };
+                    let told = self.chunk(&tile[..rows * groups], part, buffers, potentials, weights, weigh);
                     buffers.computed = tile;
-                    broken
+                    told
                 }
             };
-            task.broken |= broken;
+            task.broken |= told.broken;
             task.mass += weights.iter().sum::<f64>();
-            for (sum, part) in task.columns.as_flattened_mut().iter_mut().zip(buffers.columns.as_flattened()) {
-                *sum += f64::from(*part);
+            for b in 0..BLOCKS {
+                task.deviation[b] += told.deviation[b];
+                task.value[b] += told.value[b];
+            }
+            summed += rows;
+            if summed + height > SINGLE_ROWS || next == 0 {
+                for (sum, part) in task.columns.as_flattened_mut().iter_mut().zip(buffers.columns.as_flattened_mut()) {
+                    *sum += f64::from(*part);
+                    *part = 0.0;
+                }
+                summed = 0;
             }
         }
         Ok(())
     }
 
-    /// Row sums, potentials, weights, column sums of one chunk; true when a row sum left the range of f32.
+    /// Row sums, potentials, weights, column sums of one chunk.
     fn chunk<G: Group>(
         &self,
         tile: &[G],
-        first: usize,
+        Part { first, next }: Part,
         buffers: &mut Scratch,
         potentials: &mut [PerBlock],
         weights: &mut [f64],
         weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
-    ) -> bool {
+    ) -> Told {
         let Scratch { sums, y, columns, .. } = buffers;
         let (groups, rows) = (self.clouds.groups, potentials.len());
         for (b, block) in self.clouds.blocks.iter().enumerate() {
@@ -167,27 +205,36 @@ impl Stage<'_> {
             let scaled = &self.scaled[block.start..block.start + block.groups];
             simd::row_sums(self.level, tile, groups, block.start, scaled, &mut sums[b]);
         }
-        let mut broken = false;
+        let mut told = Told { broken: false, deviation: [0.0; BLOCKS], value: [0.0; BLOCKS] };
         let blocks = self.clouds.blocks.len();
         for (r, (potentials, weight)) in potentials.iter_mut().zip(weights).enumerate() {
             let mut factor = [0.0; BLOCKS];
+            let mut row = [1.0; BLOCKS];
             for b in 0..blocks {
                 let sum = f64::from(sums[b][r]);
-                broken |= !is_sound(sum);
-                potentials[b] = f64::from(self.row_offsets[b][first + r]) - self.epsilon[b] * sum.ln();
+                told.broken |= !is_sound(sum);
+                let fresh = f64::from(self.row_offsets[b][first + r]) - self.epsilon[b] * sum.ln();
                 factor[b] = 1.0 / sum;
+                if self.relaxation[b] == 1.0 {
+                    potentials[b] = fresh;
+                } else {
+                    let step = (self.relaxation[b] - 1.0) * (fresh - potentials[b]);
+                    potentials[b] = fresh + step;
+                    row[b] = (step / self.epsilon[b]).exp();
+                    factor[b] *= row[b];
+                }
             }
             *weight = weigh(first + r, potentials);
             for b in 0..blocks {
+                told.deviation[b] += *weight * (row[b] - 1.0).abs();
+                told.value[b] += *weight * potentials[b];
                 y[b][r] = (*weight * factor[b]) as f32;
             }
         }
-        columns.resize(groups, [0.0; LANES]);
-        columns.as_flattened_mut().fill(0.0);
         for (b, block) in self.clouds.blocks.iter().enumerate() {
             let part = &mut columns[block.start..block.start + block.groups];
-            simd::column_sums(self.level, tile, groups, block.start, &y[b], part);
+            simd::column_sums(self.level, tile, next, groups, block.start, &y[b], part);
         }
-        broken
+        told
     }
 }

@@ -6,7 +6,8 @@
 //! r = ‖p - w‖₁ of the Gibbs weights p alone controls damping and end.
 
 use super::gibbs::{Gibbs, sums};
-use super::kernel::{BLOCKS, Kernel, PerBlock, RowArrays, Swept};
+use super::kernel::{BLOCKS, Kernel, PLAIN, PerBlock, RowArrays, Swept};
+use super::relaxation::Relaxation;
 use super::{CheckedSettings, Observer, Stop, TracePoint, TransportError};
 
 /// r below which the weights are frozen and the end is put to the test.
@@ -21,8 +22,6 @@ const MARGINALS_HOLD: f64 = 1e-3;
 /// L1 error of the column marginals to which frozen weights are solved, and the sweeps that may take.
 const SETTLED: f64 = 1e-6;
 const SETTLING_SWEEPS: usize = 500;
-/// Changes of g below this multiple of ε are rounding.
-const NOISE: f64 = 1e-5;
 
 /// Potentials that follow the weights.
 pub(crate) struct Alignment<'s, 'k> {
@@ -37,8 +36,13 @@ pub(crate) struct Alignment<'s, 'k> {
     pub used: [Vec<f64>; BLOCKS],
     /// L1 errors of the column marginals of that plan.
     pub marginal: PerBlock,
+    /// L1 errors of its row marginals (0 but for a relaxed sweep) and its dual values.
+    deviation: PerBlock,
+    dual: PerBlock,
     /// Factor by which the change of g shrank per sweep at fixed weights (σ² of the kernel), where it was seen.
     pub contraction: [Option<f64>; BLOCKS],
+    /// Over-relaxation while the weights are frozen.
+    pub relaxed: bool,
     /// G of the newest sweep.
     pub scores: Vec<f64>,
     pub sweeps: usize,
@@ -71,7 +75,10 @@ impl<'s, 'k> Alignment<'s, 'k> {
             columns: columns.map(|m| vec![0.0; m]),
             used: columns.map(|m| vec![0.0; m]),
             marginal: [0.0; BLOCKS],
+            deviation: [0.0; BLOCKS],
+            dual: [0.0; BLOCKS],
             contraction: [None; BLOCKS],
+            relaxed: true,
             scores: vec![0.0; rows],
             sweeps: 0,
             numerators: vec![0.0; rows],
@@ -112,15 +119,23 @@ impl<'s, 'k> Alignment<'s, 'k> {
 
     /// One sweep; the weights' numerators of the rule are left in `numerators`.
     pub(crate) fn sweep(&mut self, weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync)) -> Result<f64, TransportError> {
+        self.relaxed_sweep(weigh, PLAIN)
+    }
+
+    fn relaxed_sweep(
+        &mut self,
+        weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
+        relaxation: PerBlock,
+    ) -> Result<f64, TransportError> {
         let mut rows = RowArrays { potentials: &mut self.potentials, weights: &mut self.numerators };
-        let Swept { columns, mass, marginal } =
-            self.kernel.sweep(&self.columns, &mut rows, weigh, &Wrapped(self.observer)).map_err(|error| {
-                let step = self.sweeps + 1;
-                match error {
-                    TransportError::Diverged { set, .. } => TransportError::Diverged { set, step },
-                    other => other,
-                }
+        let Swept { columns, mass, marginal, deviation, dual } = self
+            .kernel
+            .sweep(&self.columns, &mut rows, weigh, relaxation, &Wrapped(self.observer))
+            .map_err(|error| match error {
+                TransportError::Diverged { set, .. } => TransportError::Diverged { set, step: self.sweeps + 1 },
+                other => other,
             })?;
+        (self.deviation, self.dual) = (deviation, dual);
         self.used = std::mem::replace(&mut self.columns, columns);
         self.marginal = marginal;
         self.sweeps += 1;
@@ -134,32 +149,40 @@ impl<'s, 'k> Alignment<'s, 'k> {
         Ok(mass)
     }
 
-    /// Sweeps with these weights until the column marginals hold to `tolerance`, or no longer come nearer.
+    /// Sweeps with these weights, over-relaxed if so set, until the marginals hold to `tolerance`, or no longer come nearer; the
+    /// last sweep is plain.
     pub(crate) fn settle(&mut self, weights: &[f64], tolerance: f64, most: usize) -> Result<(), TransportError> {
         let (mut best, mut since) = (f64::INFINITY, 0);
-        let mut change_before = [0.0; BLOCKS];
-        for _ in 0..most {
-            self.sweep(&|i, _| weights[i])?;
-            let change = self.change();
+        let mut relaxation = self.kernel.epsilon().map(Relaxation::new);
+        let mut plain = false;
+        for sweep in 1..=most {
+            let omega = if plain || sweep == most || !self.relaxed {
+                PLAIN
+            } else {
+                relaxation.each_ref().map(Relaxation::omega)
+            };
+            self.relaxed_sweep(&|i, _| weights[i], omega)?;
+            let (mut error, mut near): (f64, bool) = (0.0, true);
             for b in 0..BLOCKS {
-                let floor = NOISE * self.kernel.epsilon()[b];
-                if change[b] > floor && change_before[b] > change[b] {
-                    self.contraction[b] = Some(change[b] / change_before[b]);
-                }
+                let both = self.marginal[b] + self.deviation[b];
+                relaxation[b].heard(omega[b], both, self.dual[b]);
+                error = error.max(both);
+                near &= relaxation[b].near(both, tolerance);
             }
-            change_before = change;
-            let error = self.marginal[0].max(self.marginal[1]);
-            if error <= tolerance {
+            if omega == PLAIN && (error <= tolerance || since >= PATIENCE) {
                 break;
             }
-            if error < IMPROVEMENT * best {
+            if error < IMPROVEMENT * best
+                || self.relaxed && relaxation.iter().zip(omega).any(|(next, omega)| next.omega() > omega)
+            {
                 (best, since) = (error, 0);
             } else {
                 since += 1;
             }
-            if since >= PATIENCE {
-                break;
-            }
+            plain = omega != PLAIN && (near || since >= PATIENCE);
+        }
+        for (contraction, relaxation) in self.contraction.iter_mut().zip(&relaxation) {
+            *contraction = relaxation.contraction().or(*contraction);
         }
         Ok(())
     }
@@ -167,14 +190,6 @@ impl<'s, 'k> Alignment<'s, 'k> {
     /// Whether this residual of frozen, settled weights shows a stationary point.
     pub(crate) fn confirms(&self, residual: f64) -> bool {
         residual <= CONFIRMED && self.marginal.iter().all(|error| *error <= MARGINALS_HOLD)
-    }
-
-    /// Root mean square change of g in the newest sweep, per reference.
-    fn change(&self) -> PerBlock {
-        std::array::from_fn(|b| {
-            let square: f64 = self.columns[b].iter().zip(&self.used[b]).map(|(new, old)| (new - old).powi(2)).sum();
-            (square / self.columns[b].len().max(1) as f64).sqrt()
-        })
     }
 
     /// Records and announces one outer step.

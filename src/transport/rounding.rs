@@ -1,55 +1,95 @@
-//! Whether a bfloat16 kernel serves a problem.
+//! Whether a 16-bit kernel serves a problem.
 //!
 //! Purpose: compare, on sampled rows, the first potentials (g = 0) from the rounded and from the unrounded kernel.
-//! The tolerances of a bfloat16 engine are rms 1e-3 and maximum 5e-3 of the standard deviation of f; half of them is
-//! demanded here, since later potentials weigh fewer columns.
+//! The tolerances of a 16-bit engine are rms 1e-3 and maximum 5e-3 of the standard deviation of f; half of them is
+//! demanded here, since later potentials weigh fewer columns. Constraint: the same bits for any number of threads.
+
+use rayon::prelude::*;
 
 use super::cost::Clouds;
+use super::entries::{Group, Half, LANES, Single};
 use super::kernel::PerBlock;
-use super::simd::{Brain, Group, LANES};
+use super::pass::rate;
+use super::simd::{self, Exponent, Level};
 
 const SAMPLE: usize = 192;
+/// Rows of one product.
+const STRIP: usize = 24;
 const RMS: f64 = 5e-4;
 const MAXIMUM: f64 = 2.5e-3;
-const LARGEST_EXPONENT: f64 = 80.0;
+/// Share of a marginal tolerance that rounding may take.
+const SHARE: f64 = 0.4;
 
-/// True when rounding errors of f stay within half the tolerance on the sample, and no C/ε of it exceeds 80.
-pub(crate) fn brain_serves(clouds: &Clouds<'_>, epsilon: PerBlock, seed: u64) -> bool {
-    let n = clouds.rows;
-    let count = SAMPLE.min(n);
-    let mut strip = vec![[0.0; LANES]; clouds.groups];
-    let mut exact = vec![Vec::with_capacity(count); clouds.blocks.len()];
-    let mut errors = exact.clone();
-    for k in 0..count {
-        // Evenly spaced with a seeded start: neighbours in a file are often alike.
-        let row = ((k * n / count) as u64 + seed % n as u64) % n as u64;
-        clouds.cosines(row as usize, 1, &mut strip);
-        for (b, block) in clouds.blocks.iter().enumerate() {
-            let cosines = &strip.as_flattened()[block.start * LANES..][..block.rows];
-            let nearest = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let farthest = cosines.iter().copied().fold(f32::INFINITY, f32::min);
-            if (1.0 - f64::from(farthest)) / epsilon[b] > LARGEST_EXPONENT {
-                return false;
-            }
-            let (mut sum, mut rounded) = (0.0, 0.0);
-            for group in cosines.chunks(LANES) {
-                let mut values = [0.0; LANES];
-                for (value, cosine) in values.iter_mut().zip(group) {
-                    *value = (f64::from(cosine - nearest) / epsilon[b]).exp() as f32;
-                }
-                let wide = Brain::narrow(&values).widen();
-                sum += values.iter().map(|v| f64::from(*v)).sum::<f64>();
-                rounded += wide.as_flattened().iter().map(|v| f64::from(*v)).sum::<f64>();
-            }
-            exact[b].push(1.0 - f64::from(nearest) - epsilon[b] * (sum / block.rows as f64).ln());
-            errors[b].push(epsilon[b] * (rounded / sum).ln());
-        }
-    }
-    exact.iter().zip(&errors).all(|(exact, errors)| {
-        let spread = deviation(exact);
-        let worst = errors.iter().map(|e| (e - mean(errors)).abs()).fold(0.0, f64::max);
-        deviation(errors) <= RMS * spread && worst <= MAXIMUM * spread
+/// f of a sampled row from the unrounded kernel, and how far the rounded one is from it.
+struct Sampled {
+    exact: f64,
+    error: f64,
+}
+
+/// True when rounding errors of f stay within half the tolerance on the sample.
+pub(crate) fn half_serves(clouds: &Clouds<'_>, epsilon: PerBlock, seed: u64) -> bool {
+    let rows = sampled(clouds, epsilon, seed);
+    (0..clouds.blocks.len()).all(|b| {
+        let exact: Vec<f64> = rows.iter().map(|row| row[b].exact).collect();
+        let errors: Vec<f64> = rows.iter().map(|row| row[b].error).collect();
+        let spread = deviation(&exact);
+        let worst = errors.iter().map(|e| (e - mean(&errors)).abs()).fold(0.0, f64::max);
+        deviation(&errors) <= RMS * spread && worst <= MAXIMUM * spread
     })
+}
+
+/// True when rounding takes only a part of this L1 error of the row marginals of the first reference.
+pub(crate) fn half_holds(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64) -> bool {
+    let errors: Vec<f64> = sampled(clouds, [epsilon; 2], 0).iter().map(|row| row[0].error).collect();
+    let centre = mean(&errors);
+    let error = errors.iter().map(|e| (e - centre).abs() / epsilon).sum::<f64>() / errors.len() as f64;
+    error <= SHARE * tolerance
+}
+
+/// Evenly spaced rows with a seeded start (neighbours in a file are often alike), each with an entry per reference.
+fn sampled(clouds: &Clouds<'_>, epsilon: PerBlock, seed: u64) -> Vec<Vec<Sampled>> {
+    let (n, level) = (clouds.rows, Level::detect());
+    let count = SAMPLE.min(n);
+    let rows: Vec<usize> = (0..count).map(|k| (k * n / count + (seed % n as u64) as usize) % n).collect();
+    let lift = vec![[0.0; LANES]; clouds.groups];
+    rows.par_chunks(STRIP)
+        .flat_map_iter(|rows| {
+            let mut exact = vec![[0.0; LANES]; rows.len() * clouds.groups];
+            clouds.cosines_of(rows, &mut exact);
+            let rounded = exact.clone();
+            let pairs = exact.chunks_exact(clouds.groups).zip(rounded.chunks_exact(clouds.groups));
+            let found: Vec<Vec<Sampled>> = pairs
+                .map(|(exact, rounded)| {
+                    let blocks = clouds.blocks.iter().enumerate();
+                    blocks
+                        .map(|(b, block)| {
+                            let part = block.start..block.start + block.groups;
+                            let reach = simd::largest(level, &exact[part.clone()].as_flattened()[..block.rows]);
+                            let exponent = Exponent { reach, rate: rate(epsilon[b]), lift: &lift[part.clone()] };
+                            let (whole, half) = (
+                                sum::<Single>(level, &exact[part.clone()], exponent, block.rows),
+                                sum::<Half>(level, &rounded[part], exponent, block.rows),
+                            );
+                            let mean = whole / block.rows as f64;
+                            Sampled {
+                                exact: 1.0 - f64::from(reach) - epsilon[b] * mean.ln(),
+                                error: epsilon[b] * (half / whole).ln(),
+                            }
+                        })
+                        .collect()
+                })
+                .collect();
+            found
+        })
+        .collect()
+}
+
+/// Σ_j K_ij of one row as stored.
+fn sum<G: Group>(level: Level, cosines: &[[f32; LANES]], exponent: Exponent<'_>, columns: usize) -> f64 {
+    let mut entries = vec![G::EMPTY; cosines.len()];
+    simd::exponentials(level, cosines, exponent, &mut entries);
+    let wide = entries.iter().flat_map(|group| group.widen()).flatten();
+    wide.take(columns).map(f64::from).sum()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -5,9 +5,8 @@
 //! the call of a function whose features [`Level::detect`] has found. The order of additions depends on the
 //! instruction set alone, never on the number of threads.
 
-/// Columns per group: every row of a kernel is padded to whole groups.
-pub(crate) const LANES: usize = 32;
-const HALF: usize = LANES / 2;
+pub(crate) use super::entries::LANES;
+use super::entries::{Group, HALF};
 
 /// The instruction sets with their own copy of each loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,77 +39,6 @@ impl Level {
             }
         }
         Self::Baseline
-    }
-}
-
-/// 32 neighbouring kernel entries of one row as they are stored.
-pub(crate) trait Group: Copy + Send + Sync + 'static {
-    const ZERO: Self;
-    /// The first and the last 16 entries.
-    fn widen(&self) -> [[f32; HALF]; 2];
-    fn narrow(values: &[f32; LANES]) -> Self;
-}
-
-/// Full precision.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Single(pub [f32; LANES]);
-
-impl Group for Single {
-    const ZERO: Self = Self([0.0; LANES]);
-
-    #[expect(clippy::needless_range_loop, reason = "no closure, which might stay out of the dispatched function")]
-    #[inline(always)]
-    fn widen(&self) -> [[f32; HALF]; 2] {
-        let mut out = [[0.0; HALF]; 2];
-        for k in 0..HALF {
-            out[0][k] = self.0[k];
-            out[1][k] = self.0[HALF + k];
-        }
-        out
-    }
-
-    #[inline(always)]
-    fn narrow(values: &[f32; LANES]) -> Self {
-        Self(*values)
-    }
-}
-
-/// Half the bytes: word k holds entry k in its low and entry 16 + k in its high half, both bfloat16.
-///
-/// The high entry is read with the low half left in place, so unpacking costs one shift for two entries. It is
-/// rounded so that this whole word is nearest to the true value: the error stays within half a bfloat16 step, and
-/// both half-steps of an iteration read the same number.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Brain(pub [u32; HALF]);
-
-impl Group for Brain {
-    const ZERO: Self = Self([0; HALF]);
-
-    #[expect(clippy::needless_range_loop, reason = "no closure, which might stay out of the dispatched function")]
-    #[inline(always)]
-    fn widen(&self) -> [[f32; HALF]; 2] {
-        let mut out = [[0.0; HALF]; 2];
-        for k in 0..HALF {
-            out[0][k] = f32::from_bits(self.0[k] << 16);
-            out[1][k] = f32::from_bits(self.0[k]);
-        }
-        out
-    }
-
-    #[inline(always)]
-    fn narrow(values: &[f32; LANES]) -> Self {
-        let mut words = [0; HALF];
-        for k in 0..HALF {
-            let (low, high) = (values[k].to_bits(), values[HALF + k].to_bits());
-            // Non-negative floats order as their bits; both roundings are to nearest.
-            let low = low.wrapping_add(0x7fff + ((low >> 16) & 1)) >> 16;
-            // The smallest normal number for zero: a low half alone would be a slow subnormal.
-            let high = high.max(0x0080_0000).saturating_sub(low).wrapping_add(0x8000) & 0xffff_0000;
-            words[k] = high | low;
-        }
-        Self(words)
     }
 }
 
@@ -220,10 +148,18 @@ fn row_sums_body<G: Group, const FMA: bool>(
 }
 
 #[inline(always)]
-fn column_sums_of<G: Group, const FMA: bool, const R: usize>(rows: [&[G]; R], y: [f32; R], sums: &mut [[f32; LANES]]) {
+fn column_sums_of<G: Group, const FMA: bool, const R: usize>(
+    rows: [&[G]; R],
+    ahead: usize,
+    y: [f32; R],
+    sums: &mut [[f32; LANES]],
+) {
     for (j, sums) in sums.iter_mut().enumerate() {
         let mut local = *sums;
         for r in 0..R {
+            if ahead > 0 {
+                prefetch(rows[r].as_ptr().wrapping_add(j + ahead));
+            }
             let [low, high] = rows[r][j].widen();
             for k in 0..HALF {
                 local[k] = multiply_add::<FMA>(low[k], y[r], local[k]);
@@ -234,10 +170,28 @@ fn column_sums_of<G: Group, const FMA: bool, const R: usize>(rows: [&[G]; R], y:
     }
 }
 
-/// sums_j += Σ_i K_ij y_i over the groups `from..from + sums.len()` of each row.
+/// Asks for an entry to be brought into the second-level cache; any address may be asked for.
+#[inline(always)]
+fn prefetch<G>(entry: *const G) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults; SSE is part of the target.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(entry.cast());
+        if size_of::<G>() > 64 {
+            _mm_prefetch::<_MM_HINT_T1>(entry.cast::<i8>().wrapping_add(64));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = entry;
+}
+
+/// sums_j += Σ_i K_ij y_i over the groups `from..from + sums.len()` of each row; `next` rows that lie behind the tile
+/// in memory are fetched meanwhile.
 #[inline(always)]
 fn column_sums_body<G: Group, const FMA: bool>(
     tile: &[G],
+    next: usize,
     stride: usize,
     from: usize,
     y: &[f32],
@@ -248,10 +202,11 @@ fn column_sums_body<G: Group, const FMA: bool>(
     let (octets, rest) = y.as_chunks::<8>();
     for (o, octet) in octets.iter().enumerate() {
         let rows: [&[G]; 8] = std::array::from_fn(|r| part(o * 8 + r));
-        column_sums_of::<G, FMA, 8>(rows, *octet, sums);
+        let ahead = if o * 8 + 8 <= next { y.len() * stride } else { 0 };
+        column_sums_of::<G, FMA, 8>(rows, ahead, *octet, sums);
     }
     for (r, y) in rest.iter().enumerate() {
-        column_sums_of::<G, FMA, 1>([part(octets.len() * 8 + r)], [*y], sums);
+        column_sums_of::<G, FMA, 1>([part(octets.len() * 8 + r)], 0, [*y], sums);
     }
 }
 
@@ -314,8 +269,9 @@ multiversion!(
     /// out_i = Σ_j K_ij x_j over the groups `from..from + columns.len()` of rows of `stride` groups.
     row_sums, row_sums_body, [G], (tile: &[G], stride: usize, from: usize, columns: &[[f32; LANES]], out: &mut [f32]));
 multiversion!(
-    /// sums_j += Σ_i K_ij y_i over the groups `from..from + sums.len()` of rows of `stride` groups.
-    column_sums, column_sums_body, [G], (tile: &[G], stride: usize, from: usize, y: &[f32], sums: &mut [[f32; LANES]]));
+    /// sums_j += Σ_i K_ij y_i over the groups `from..from + sums.len()` of rows of `stride` groups, while the cache
+    /// fills with the `next` rows behind the tile.
+    column_sums, column_sums_body, [G], (tile: &[G], next: usize, stride: usize, from: usize, y: &[f32], sums: &mut [[f32; LANES]]));
 multiversion!(
     /// The largest of the values.
     largest, largest_body, [], (cosines: &[f32]) -> f32);
@@ -328,6 +284,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
+    use super::super::entries::{Half, Single};
     use super::*;
 
     fn levels() -> Vec<Level> {
@@ -348,7 +305,7 @@ mod tests {
             let mut x = 3.0f32;
             while x > -126.0 {
                 let cosines: [f32; LANES] = std::array::from_fn(|k| x + k as f32 * 1e-3);
-                let mut out = [Single::ZERO];
+                let mut out = [Single::EMPTY];
                 exponentials(level, &[cosines], Exponent { reach: 0.0, rate: 1.0, lift: &lift }, &mut out);
                 for (value, cosine) in out[0].0.iter().zip(cosines) {
                     let exact = f64::from(cosine).exp2();
@@ -356,25 +313,10 @@ mod tests {
                 }
                 x -= 0.37;
             }
-            let mut out = [Single::ZERO];
+            let mut out = [Single::EMPTY];
             exponentials(level, &[[-127.0; LANES]], Exponent { reach: 0.0, rate: 1.0, lift: &lift }, &mut out);
             assert_eq!(out[0].0, [0.0; LANES]);
         }
-    }
-
-    #[test]
-    fn packing_errs_by_at_most_half_a_bfloat16_step_in_both_halves() {
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        for _ in 0..2000 {
-            let values: [f32; LANES] =
-                std::array::from_fn(|_| random.random_range(-60.0f32..0.0).exp() * random.random_range(0.5..1.0));
-            let [low, high] = Brain::narrow(&values).widen();
-            for (wide, value) in low.iter().chain(&high).zip(&values) {
-                assert!((wide / value - 1.0).abs() <= 1.0 / 256.0 * 1.001, "{value} became {wide}");
-            }
-        }
-        assert!(Brain::narrow(&[0.0; LANES]).widen().as_flattened().iter().all(|v| *v < 1.2e-38));
-        assert_eq!(Brain::narrow(&[1.0; LANES]).widen()[0], [1.0; HALF]);
     }
 
     #[test]
@@ -382,8 +324,8 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(2);
         let (stride, from, width) = (7, 2, 4);
         for rows in [1, 3, 4, 8, 13] {
-            let tile: Vec<Brain> = (0..rows * stride)
-                .map(|_| Brain::narrow(&std::array::from_fn(|_| random.random_range(0.0..1.0))))
+            let tile: Vec<Half> = (0..rows * stride)
+                .map(|_| Half::narrow(&std::array::from_fn(|_| random.random_range(0.0..1.0))))
                 .collect();
             let columns: Vec<[f32; LANES]> =
                 (0..width).map(|_| std::array::from_fn(|_| random.random_range(0.0..1.0))).collect();
@@ -398,8 +340,10 @@ mod tests {
                         (0..width * LANES).map(|j| entry(i, j) * f64::from(columns[j / LANES][j % LANES])).sum();
                     assert!((f64::from(*sum) / exact - 1.0).abs() < 1e-6);
                 }
+                // Rows that would lie behind the tile are only asked for.
+                let next = if level == Level::Baseline { 0 } else { rows };
                 let mut sums = vec![[1.0; LANES]; width];
-                column_sums(level, &tile, stride, from, &y, &mut sums);
+                column_sums(level, &tile, next, stride, from, &y, &mut sums);
                 for j in 0..width * LANES {
                     let exact: f64 = 1.0 + (0..rows).map(|i| entry(i, j) * f64::from(y[i])).sum::<f64>();
                     assert!((f64::from(sums[j / LANES][j % LANES]) / exact - 1.0).abs() < 1e-6);

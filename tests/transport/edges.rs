@@ -263,7 +263,7 @@ fn a_kernel_beyond_the_budget_is_recomputed_and_gives_the_same_answer() {
     let world = world(13, 700, 70, 45, 24);
     let plain = settings(0.6, 0.1, 0.7);
     let bytes = 4 * 700 * (96 + 64);
-    for (format, kept) in [(KernelFormat::Single, "kept-f32"), (KernelFormat::Brain, "kept-bf16")] {
+    for (format, kept) in [(KernelFormat::Single, "kept-f32"), (KernelFormat::Half, "kept-f16")] {
         let whole = solve(&world, &plain, format);
         assert_eq!(whole.kernel, kept);
         for (budget, label) in [(0, "recomputed".to_owned()), (bytes / 4, format!("{kept} ("))] {

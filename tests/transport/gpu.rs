@@ -62,7 +62,7 @@ fn check(label: &str, world: &World, settings: &Settings, formats: &[GpuKernel])
         let label = format!("{label} {format:?} ({:?} after {})", outcome.stop, outcome.iterations);
         let steps = outcome.trace.len();
         let exact = scaling(&world.problem(), settings, steps, outcome.iterations - steps - 1);
-        let tolerance = if *format == GpuKernel::Packed { KernelFormat::Brain } else { KernelFormat::Single };
+        let tolerance = if *format == GpuKernel::Packed { KernelFormat::Half } else { KernelFormat::Single };
         compare(&label, &outcome, &exact, tolerance);
     }
 }

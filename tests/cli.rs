@@ -296,3 +296,71 @@ fn graphics_adapters_are_listed_and_tested_and_one_purifies() {
     let differ = gpu.iter().zip(&auto).filter(|(a, b)| a != b).count();
     assert!(differ <= 2, "{differ} of {} decisions differ", gpu.len());
 }
+
+#[test]
+fn calibration_tells_what_the_cut_finds_and_the_manifest_says_how() {
+    let home = tempfile::tempdir().expect("folder");
+    let out = home.path().join("export");
+    let told = json(&purify_demo(home.path(), &out, &["--calibrate", "--json"]));
+    let statement = told["calibration"]["statement"].as_str().expect("a statement");
+    assert!(statement.contains("planted canaries") && statement.contains("share their source"), "{statement}");
+    let grid = told["calibration"]["found"]["grid"].as_array().expect("a grid");
+    assert_eq!(grid.len(), 20);
+    assert_eq!(grid.iter().filter(|point| point["chosen"] == true).count(), 3);
+    let manifest = fs::read(out.join("manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(manifest["score"]["calibration"]["grid"], told["calibration"]["found"]["grid"]);
+    assert!(manifest["score"]["how"].as_str().is_some_and(|how| how.contains("mean over the chosen pairs")));
+    ok(&dipole(home.path(), &["verify", out.to_str().expect("UTF-8")]));
+    // A value of the user's narrows the grid.
+    let fixed = json(&purify_demo(home.path(), &out, &["--calibrate", "--lambda", "0.6", "--json"]));
+    let grid = fixed["calibration"]["found"]["grid"].as_array().expect("a grid").clone();
+    assert!(grid.len() == 5 && grid.iter().all(|point| point["lambda"] == 0.6 && point["chosen"] == true));
+}
+
+#[test]
+fn rankings_are_compared_with_and_without_labels() {
+    let home = tempfile::tempdir().expect("folder");
+    let (custom, safe, harmful) = (demo_file("custom.jsonl"), demo_file("safe.jsonl"), demo_file("harmful.jsonl"));
+    let sets = ["compare-rankings", "--custom", &custom, "--safe", &safe, "--harmful", &harmful];
+    let scores = home.path().join("scores.csv").display().to_string();
+    let shown = ok(&dipole(home.path(), &[&sets[..], &["--scores", &scores]].concat()));
+    assert!(shown.contains("centroid") && shown.contains("Spearman") && !shown.contains("AUROC"), "{shown}");
+    let scores = fs::read_to_string(scores).expect("scores");
+    let lines: Vec<&str> = scores.lines().collect();
+    assert!(lines[0].starts_with("row,calibrated,fixed,paper,pull-only,push-only"), "{}", lines[0]);
+    assert_eq!(lines.len(), 1 + 600);
+    let labels = demo_file("custom.labels.csv");
+    let table = json(&dipole(home.path(), &[&sets[..], &["--labels", &labels, "--json"]].concat()));
+    let auroc = |name: &str| {
+        let line = table.as_array().expect("lines").iter().find(|line| line["name"] == name).expect("the ranking");
+        line["measured"]["auroc"].as_f64().expect("a figure")
+    };
+    assert!(auroc("calibrated") > 0.9, "{}", auroc("calibrated"));
+    assert_eq!(auroc("sft"), 0.5);
+    assert!((auroc("random") - 0.5).abs() < 0.15, "{}", auroc("random"));
+}
+
+#[test]
+fn a_study_measures_every_labelled_set_of_a_folder() {
+    let home = tempfile::tempdir().expect("folder");
+    let data = home.path().join("data");
+    for (folder, file, demo) in [
+        ("custom", "mix_demo.jsonl", "custom.jsonl"),
+        ("custom", "mix_demo.labels.csv", "custom.labels.csv"),
+        ("ref_safe", "safe_demo.jsonl", "safe.jsonl"),
+        ("ref_harmful", "harm_demo.jsonl", "harmful.jsonl"),
+    ] {
+        fs::create_dir_all(data.join(folder)).expect("folder");
+        fs::copy(demo_file(demo), data.join(folder).join(file)).expect("copies");
+    }
+    let (data, out) = (data.display().to_string(), home.path().join("out"));
+    let shown = ok(&dipole(home.path(), &["study", "quality", "--data", &data, "--out", &out.display().to_string()]));
+    assert!(shown.contains("mix_demo / harm_demo") && shown.contains("| calibrated |"), "{shown}");
+    let csv = fs::read_to_string(out.join("quality.csv")).expect("data");
+    assert_eq!(csv.lines().count(), 1 + 15);
+    assert!(out.join("quality.md").is_file() && out.join("quality.json").is_file());
+    let none = dipole(home.path(), &["study", "quality", "--data", home.path().to_str().expect("UTF-8"), "--out", "x"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("ref_safe"), "{}", text(&none.stderr));
+}

@@ -16,6 +16,7 @@ mod log_domain;
 mod one_shot;
 mod outcome;
 mod pass;
+mod plan;
 mod problem;
 mod push_pull;
 mod rounding;
@@ -26,6 +27,7 @@ pub use cpu::CpuEngine;
 pub use error::TransportError;
 pub use outcome::{Outcome, Side, SideOutcome, Stop, TracePoint};
 pub use pass::KernelFormat;
+pub use plan::strongest_partners;
 pub use problem::{Points, Problem};
 pub use settings::{CheckedSettings, Regularisation, Settings, SolverKind};
 

@@ -1,38 +1,53 @@
-// The force map: one point a row, drawn as an instanced quad.
+// The map's points: one row or reference a point, drawn as an instanced quad.
 //
 // Bindings (group 0)
-//   0  uniform  View           pan, zoom, cut and colours; 144 bytes
-//   1  storage  array<Point>   read-only, 16 bytes a point, n points
-// Draw: 6 vertices, n instances, no vertex buffers, premultiplied alpha over the target, gamma-space colours
-// (linear = 1 converts for a target that encodes sRGB itself).
-// Limits: n * 16 bytes must fit the adapter's max_storage_buffer_binding_size (128 MiB holds 8,388,608 points).
-// Shape is the second cue beside colour: kept = disc, dropped = triangle, by hand = ring around either.
+//   0  uniform  View           pan, zoom, cut and colours; 256 bytes
+//   1  storage  array<Point>   read-only, 16 bytes a point, custom rows first
+// Draw: a strip of 4 vertices, one instance a point, no vertex buffers; premultiplied alpha and gamma-space colours
+// over a transparent Rgba8Unorm layer.
+// Limits: points * 16 bytes must fit the adapter's max_storage_buffer_binding_size (128 MiB holds 8,388,608 points).
+// Shape is the second cue beside colour: kept = disc, dropped = cross, safe = square, harmful = triangle, by hand and
+// selected = ring around any.
 
 struct View {
     // Clip position = position * scale + offset.
     scale: vec2<f32>,
     offset: vec2<f32>,
-    // Half the viewport in pixels.
+    // Half the layer in pixels.
     half_size: vec2<f32>,
     // Radius of a point in pixels.
     radius: f32,
     alpha: f32,
     // Ranks up to this are dropped by the machine; 1 is the most suspicious.
     dropped: u32,
-    linear: u32,
+    // Bit 0: size by weight.
+    flags: u32,
     // Place of the cut on the colour scale: less suspicious points take its first half, the others its second.
     cut: f32,
-    padding: u32,
+    // Classes left out: bit 0 kept, 1 dropped, 2 safe, 3 harmful.
+    hidden: u32,
+    // Colour by: 0 the scale, 1 role, 2 decision.
+    mode: u32,
+    // Pixels of a texel of the density, its share of the picture, and its gain.
+    texel: f32,
+    density: f32,
+    gain: f32,
     by_hand: vec4<f32>,
+    accent: vec4<f32>,
+    custom: vec4<f32>,
+    safe: vec4<f32>,
+    harmful: vec4<f32>,
+    kept: vec4<f32>,
+    out: vec4<f32>,
     // Straight alpha 1, from least to most suspicious.
     score: array<vec4<f32>, 5>,
 }
 
 struct Point {
     position: vec2<f32>,
-    // Place on the colour scale in [0, 1].
-    unit: f32,
-    // Bits 0-27 rank, bit 28 kept by hand, bit 29 dropped by hand, bit 30 outside the filter.
+    // Bits 0-15 place on the colour scale, 16-23 size, 24-25 role: 0 custom, 1 safe, 2 harmful.
+    look: u32,
+    // Bits 0-27 rank, 28 kept by hand, 29 dropped by hand, 30 outside the filter, 31 selected.
     bits: u32,
 }
 
@@ -43,8 +58,9 @@ struct Corner {
     @builtin(position) clip: vec4<f32>,
     @location(0) local: vec2<f32>,
     @location(1) @interpolate(flat) colour: vec4<f32>,
-    // x = radius in pixels, y = 1 dropped, z = 1 by hand.
-    @location(2) @interpolate(flat) shape: vec3<f32>,
+    // x = radius in pixels, y = shape: 0 disc, 1 cross, 2 square, 3 triangle.
+    @location(2) @interpolate(flat) shape: vec2<f32>,
+    @location(3) @interpolate(flat) ring: vec4<f32>,
 }
 
 fn score_colour(unit: f32) -> vec4<f32> {
@@ -58,49 +74,70 @@ fn score_colour(unit: f32) -> vec4<f32> {
 @vertex
 fn vertex(@builtin(vertex_index) corner: u32, @builtin(instance_index) instance: u32) -> Corner {
     let point = points[instance];
-    let rank = point.bits & 0x0fffffffu;
+    let role = (point.look >> 24u) & 3u;
     let kept_by_hand = (point.bits & 0x10000000u) != 0u;
     let dropped_by_hand = (point.bits & 0x20000000u) != 0u;
     let outside = (point.bits & 0x40000000u) != 0u;
+    let selected = (point.bits & 0x80000000u) != 0u;
     let by_hand = kept_by_hand || dropped_by_hand;
-    let dropped = select(rank <= view.dropped, dropped_by_hand, by_hand);
-
-    // Room for the ring and one pixel of smooth edge.
-    let radius = select(view.radius, view.radius + 3.0, by_hand);
-    let extent = radius + 1.0;
-    let index = array<u32, 6>(0u, 1u, 2u, 2u, 1u, 3u)[corner];
-    let local = vec2<f32>(f32(index & 1u) * 2.0 - 1.0, f32(index >> 1u) * 2.0 - 1.0) * extent;
+    let dropped = select((point.bits & 0x0fffffffu) <= view.dropped, dropped_by_hand, by_hand);
+    let class_bit = select(role + 1u, select(0u, 1u, dropped), role == 0u);
 
     var out: Corner;
-    out.clip = vec4<f32>(point.position * view.scale + view.offset + local / view.half_size, 0.0, 1.0);
-    out.local = local;
-    out.colour = score_colour(point.unit);
-    out.colour.a = select(view.alpha, view.alpha * 0.12, outside);
-    out.shape = vec3<f32>(view.radius, f32(dropped), f32(by_hand));
-    return out;
-}
+    var colour = score_colour(f32(point.look & 0xffffu) / 65535.0);
+    if role == 1u {
+        colour = view.safe;
+    } else if role == 2u {
+        colour = view.harmful;
+    } else if view.mode == 1u {
+        colour = view.custom;
+    } else if view.mode == 2u {
+        colour = select(view.kept, view.out, dropped);
+    }
+    colour.a = select(select(view.alpha, view.alpha * 0.12, outside), 0.9, role != 0u);
 
-fn to_linear(colour: vec3<f32>) -> vec3<f32> {
-    let low = colour / 12.92;
-    let high = pow((colour + 0.055) / 1.055, vec3<f32>(2.4));
-    return select(high, low, colour <= vec3<f32>(0.04045));
+    let weight = 0.45 + 1.8 * f32((point.look >> 16u) & 0xffu) / 255.0;
+    let sized = select(1.0, weight, (view.flags & 1u) != 0u && role == 0u);
+    let radius = view.radius * sized * select(1.0, 1.15, role != 0u);
+    let ringed = by_hand || selected;
+    // Room for the ring and one pixel of smooth edge.
+    let extent = select(radius, radius + 3.0, ringed) + 1.0;
+    let local = vec2<f32>(f32(corner & 1u) * 2.0 - 1.0, f32(corner >> 1u) * 2.0 - 1.0) * extent;
+    out.clip = vec4<f32>(point.position * view.scale + view.offset + local / view.half_size, 0.0, 1.0);
+    if (view.hidden & (1u << class_bit)) != 0u {
+        out.clip = vec4<f32>(2.0, 2.0, 2.0, 1.0);
+    }
+    out.local = local;
+    out.colour = colour;
+    out.shape = vec2<f32>(radius, select(f32(role + 1u), select(0.0, 1.0, dropped), role == 0u));
+    out.ring = vec4<f32>(0.0);
+    if ringed {
+        out.ring = vec4<f32>(select(view.accent.rgb, view.by_hand.rgb, by_hand), min(colour.a * 2.0, 1.0));
+    }
+    return out;
 }
 
 @fragment
 fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let radius = in.shape.x;
     let far = length(in.local);
+    let square = abs(in.local);
     // Signed distances in pixels, negative inside.
-    let disc = far - radius;
-    let upward = vec2<f32>(abs(in.local.x), in.local.y);
-    let triangle = max(dot(upward, vec2<f32>(0.866, 0.5)) - radius * 0.62, -in.local.y - radius * 0.62);
-    let body = clamp(0.5 - select(disc, triangle, in.shape.y > 0.5), 0.0, 1.0) * in.colour.a;
-    let ring = clamp(1.3 - abs(far - radius - 2.0), 0.0, 1.0) * in.shape.z * min(in.colour.a * 2.0, 1.0);
-    let alpha = max(body, ring);
+    var body = far - radius;
+    if in.shape.y > 2.5 {
+        body = max(dot(vec2<f32>(square.x, in.local.y), vec2<f32>(0.866, 0.5)), -in.local.y) - radius * 0.62;
+    } else if in.shape.y > 1.5 {
+        body = max(square.x, square.y) - radius * 0.85;
+    } else if in.shape.y > 0.5 {
+        let turned = abs(vec2<f32>(in.local.x + in.local.y, in.local.x - in.local.y)) * 0.7071;
+        body = max(min(turned.x, turned.y) - max(radius * 0.24, 0.7), max(turned.x, turned.y) - radius * 1.15);
+    }
+    let fill = clamp(0.5 - body, 0.0, 1.0) * in.colour.a;
+    let ring = clamp(1.3 - abs(far - radius - 2.0), 0.0, 1.0) * in.ring.a;
+    let alpha = max(fill, ring);
     if alpha <= 0.0 {
         discard;
     }
-    let mixed = mix(in.colour.rgb, view.by_hand.rgb, ring / max(ring + body, 0.001));
-    let rgb = select(mixed, to_linear(mixed), view.linear == 1u);
-    return vec4<f32>(rgb * alpha, alpha);
+    let mixed = mix(in.colour.rgb, in.ring.rgb, ring / max(ring + fill, 0.001));
+    return vec4<f32>(mixed * alpha, alpha);
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::app::App;
+use super::map::{Class, MapLook, SelectMode, Shown as MapShown, Tool};
 use super::roles::Role;
 use super::state::{RunSettings, Step};
 use super::view::{Column, Filter, Shown};
@@ -75,6 +76,15 @@ pub enum Action {
     ToggleCover,
     ToggleMap,
     ShowWholeMap,
+    SetMapLook(MapLook),
+    SetMapTool(Tool),
+    ToggleClass(Class),
+    /// Selects the rows inside a polygon on the map's plane.
+    SelectRegion(MapShown, Vec<[f32; 2]>, SelectMode),
+    ArrangeRows,
+    StopArranging,
+    SaveMap(PathBuf),
+    PickMapFile(PathBuf),
     OpenPalette,
     ToggleCheatSheet,
     ToggleSettings,
@@ -353,6 +363,30 @@ pub static COMMANDS: &[Command] = &[
         [key(NONE, Key::Num0)],
         always,
         Action::ShowWholeMap
+    ),
+    command!(
+        Review,
+        "Move the map",
+        "Drag the map with the pointer.",
+        [key(NONE, Key::H)],
+        always,
+        Action::SetMapTool(Tool::Hand)
+    ),
+    command!(
+        Review,
+        "Select with a box",
+        "Drag a box around rows on the map; Shift adds, Alt takes away.",
+        [key(NONE, Key::R)],
+        always,
+        Action::SetMapTool(Tool::Box)
+    ),
+    command!(
+        Review,
+        "Select with a lasso",
+        "Draw around rows on the map; Shift adds, Alt takes away.",
+        [key(NONE, Key::L)],
+        always,
+        Action::SetMapTool(Tool::Lasso)
     ),
     command!(
         Review,

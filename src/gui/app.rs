@@ -51,6 +51,7 @@ pub(super) enum Found {
     Files(Role, Vec<PathBuf>),
     ModelFolder(PathBuf),
     ExportFolder(PathBuf),
+    MapFile(PathBuf),
     Sample([PathBuf; 3]),
     LastPlan(Option<Box<Plan>>),
     Raw(u64, u64, Result<String, String>),
@@ -170,6 +171,7 @@ impl App {
             && self.actions.is_empty()
             && self.small.is_empty()
             && self.ranking.is_none()
+            && !self.session.map.is_busy()
             && self.session.running().is_empty()
             && self.session.texts.as_ref().is_none_or(|texts| texts.is_idle())
     }
@@ -284,6 +286,7 @@ impl App {
                 self.actions.push_back(Action::SetRun(Box::new(run)));
             }
             Found::ExportFolder(path) => self.actions.push_back(Action::SetExportFolder(path.display().to_string())),
+            Found::MapFile(path) => self.actions.push_back(Action::SaveMap(path)),
             Found::Sample(paths) => {
                 for (role, path) in Role::ALL.into_iter().zip(paths) {
                     self.actions.push_back(Action::Open(role, vec![path]));

@@ -17,9 +17,13 @@ use crate::transport::Settings;
 
 impl App {
     pub(super) fn apply_all(&mut self) {
+        if self.actions.is_empty() {
+            return;
+        }
         while let Some(action) = self.actions.pop_front() {
             self.apply(action);
         }
+        self.session.mark_selection();
     }
 
     fn apply(&mut self, action: Action) {
@@ -98,6 +102,14 @@ impl App {
             }
             Action::ToggleCover => self.state.cover_texts = !self.state.cover_texts,
             Action::ToggleMap => self.state.show_map = !self.state.show_map,
+            Action::SetMapLook(look) => self.set_map_look(look),
+            Action::SetMapTool(tool) => self.session.map.tool = tool,
+            Action::ToggleClass(class) => self.session.map.hidden.toggle(class),
+            Action::SelectRegion(shown, polygon, mode) => self.select_region(shown, polygon, mode),
+            Action::ArrangeRows => self.arrange_rows(),
+            Action::StopArranging => self.stop_arranging(),
+            Action::SaveMap(path) => self.save_map(path),
+            Action::PickMapFile(start) => self.small.push(pick::picture(start, self.waker())),
             Action::ShowWholeMap => {
                 if let Some(panes) = &mut self.panes {
                     panes.map.show_whole();

@@ -12,7 +12,8 @@ mod app;
 mod apply;
 pub mod backend;
 mod checks;
-mod map;
+pub mod map;
+mod map_work;
 mod panes;
 mod pick;
 mod roles;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use action::Action;
 pub use app::App;
+pub use map_work::{MapState, Partners};
 pub use roles::Role;
 pub use session::{Counts, Session};
 pub use state::{AppState, RunSettings, Step};

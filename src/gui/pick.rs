@@ -25,6 +25,22 @@ pub(super) fn files(role: Role, wake: impl Fn() + Send + Sync + 'static) -> Job<
     })
 }
 
+/// Asks where to save a picture.
+pub(super) fn picture(start: PathBuf, wake: impl Fn() + Send + Sync + 'static) -> Job<(), Found> {
+    Job::spawn("Choosing a file", wake, move |_: &JobContext<()>| {
+        let chosen = ask(move || {
+            let name = start.file_name().map_or_else(Default::default, |name| name.to_string_lossy().into_owned());
+            let dialog =
+                rfd::FileDialog::new().set_title("Save the map").add_filter("PNG", &["png"]).set_file_name(name);
+            match start.parent().filter(|folder| folder.is_dir()) {
+                Some(folder) => dialog.set_directory(folder).save_file(),
+                None => dialog.save_file(),
+            }
+        })?;
+        Ok::<_, String>(chosen.map_or(Found::Nothing, Found::MapFile))
+    })
+}
+
 /// Asks for a folder.
 pub(super) fn folder(
     title: &'static str,

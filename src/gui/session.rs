@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::backend::{Handle, OpenSets};
 use super::checks::Checks;
+use super::map_work::MapState;
 use super::roles::{FileState, Role, RoleFile};
 use super::solved::Solved;
 use super::state::RunSettings;
@@ -141,6 +142,7 @@ pub struct Session {
     pub export: ExportState,
     pub cache: CacheState,
     pub adapters: AdapterState,
+    pub map: MapState,
     /// Raw texts of quarantined records, by file and record number.
     pub raw: HashMap<(u64, u64), Result<String, String>>,
     pub counts: Counts,
@@ -163,6 +165,7 @@ impl Default for Session {
             export: ExportState::default(),
             cache: CacheState::default(),
             adapters: AdapterState::default(),
+            map: MapState::default(),
             raw: HashMap::new(),
             counts: Counts::default(),
         }
@@ -302,6 +305,22 @@ impl Session {
         self.counts = Counts { kept, dropped: rows - kept, by_hand, machine_keep };
     }
 
+    /// The ranks up to this are dropped by the machine.
+    pub fn dropped_by_machine(&self) -> u32 {
+        let rows = self.solved.as_ref().map_or(0, |solved| solved.ranking.len());
+        u32::try_from(rows - self.counts.machine_keep.min(rows)).unwrap_or(u32::MAX)
+    }
+
+    /// Brings the selection of several rows to the map; a single one has its mark there already.
+    pub fn mark_selection(&self) {
+        let Some(solved) = &self.solved else { return };
+        if self.table.selected.len() > 1 {
+            solved.cloud.set_selected(&self.table.selected);
+        } else {
+            solved.cloud.set_selected(&HashSet::new());
+        }
+    }
+
     /// The rows that a decision applies to.
     pub fn chosen_rows(&self) -> Vec<u32> {
         let mut rows: Vec<u32> = self.table.selected.iter().copied().collect();
@@ -321,6 +340,7 @@ impl Session {
         self.texts = None;
         self.solved = None;
         self.run = Run::default();
+        self.map = MapState::default();
         self.table = Table::default();
         self.export = ExportState::default();
         self.counts = Counts::default();
@@ -335,6 +355,7 @@ impl Session {
         }
         running.extend(self.run.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.table.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running.extend(self.map.progress());
         running.extend(self.checks.job());
         running.extend(self.cache.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.export.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));

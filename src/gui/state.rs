@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::map::MapLook;
 use crate::embedding::{EncoderChoice, Views};
 use crate::selection::SelectionSettings;
 use crate::selection::calibration::CalibrationSettings;
@@ -64,6 +65,7 @@ pub struct AppState {
     /// Cover row texts until the pointer is on them.
     pub cover_texts: bool,
     pub show_map: bool,
+    pub map: MapLook,
     pub map_height: f32,
     pub evidence_width: f32,
     pub run: RunSettings,
@@ -78,7 +80,8 @@ impl Default for AppState {
             dark: true,
             cover_texts: false,
             show_map: true,
-            map_height: 280.0,
+            map: MapLook::default(),
+            map_height: 340.0,
             evidence_width: 380.0,
             run: RunSettings::default(),
             export_folder: String::new(),

@@ -293,8 +293,17 @@ mod tests {
         let fingerprint =
             crate::embedding::Fingerprint { encoder: String::new(), hash: String::new(), details: Default::default() };
         let timing = Timing::default();
-        let purified =
-            Purified { outcome, calibration: None, fingerprint, timing, cached: 0, computed: 0, truncated: [0; 3] };
+        let vectors = Arc::new(std::array::from_fn(|_| crate::embedding::Embeddings::empty()));
+        let purified = Purified {
+            outcome,
+            calibration: None,
+            vectors,
+            fingerprint,
+            timing,
+            cached: 0,
+            computed: 0,
+            truncated: [0; 3],
+        };
         let library = super::super::backend::Library {
             engine: Arc::new(crate::transport::CpuEngine::new()),
             cache_dir: None,
@@ -304,7 +313,7 @@ mod tests {
         let numbers: Vec<u64> = (0..score.len() as u64).collect();
         let ranked = library.rank(&purified.outcome, by, &numbers).expect("ranked");
         let ranking = Ranking::new(&purified, by, ranked);
-        let cloud = Arc::new(PointCloud::new(&purified, &ranking));
+        let cloud = Arc::new(PointCloud::new(&purified, &ranking, Default::default()));
         let plan = Plan {
             custom: Default::default(),
             safe: Vec::new(),

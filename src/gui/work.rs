@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::backend::{Backend, DecisionLog, ExportRequest, Handle};
-use super::map::PointCloud;
+use super::map::{ColourBy, PointCloud};
 use super::roles::FileState;
 use super::session::ProjectState;
 use super::solved::{Ranking, Solved};
@@ -83,11 +83,11 @@ impl App {
         if let ProjectState::Open(writer) = &mut self.session.project {
             writer.send(Change::SavePlan(Box::new(plan.clone())));
         }
-        let backend = self.backend.clone();
+        let (backend, colour_by) = (self.backend.clone(), self.state.map.colour_by);
         let job = Job::spawn("Purifying", self.waker(), move |context: &JobContext<RunEvent>| {
             let purified = Arc::new(backend.purify(&sets, &plan, &RunObserver(context))?);
             context.tick("ranking rows", 0, None);
-            solve(backend.as_ref(), plan, purified, &numbers)
+            solve(backend.as_ref(), plan, purified, &numbers, colour_by)
         });
         self.session.run = super::session::Run { job: Some(job), ..super::session::Run::default() };
         self.step = Step::Purify;
@@ -98,9 +98,9 @@ impl App {
         let (Some(solved), Some(numbers)) = (self.session.solved.clone(), self.session.numbers.clone()) else { return };
         let mut plan = solved.plan.clone();
         plan.selection = self.state.run.selection;
-        let backend = self.backend.clone();
+        let (backend, colour_by) = (self.backend.clone(), self.state.map.colour_by);
         self.ranking = Some(Job::spawn("Ranking rows", self.waker(), move |_: &JobContext<()>| {
-            solve(backend.as_ref(), plan, solved.purified.clone(), &numbers)
+            solve(backend.as_ref(), plan, solved.purified.clone(), &numbers, colour_by)
         }));
     }
 
@@ -178,6 +178,7 @@ impl App {
         self.poll_export();
         self.poll_cache();
         self.poll_adapters();
+        self.poll_map();
         self.poll_small_jobs();
     }
 
@@ -328,8 +329,10 @@ impl App {
         let solved = Arc::new(solved);
         let decided: Vec<u32> = self.session.record.verdicts.keys().copied().collect();
         solved.cloud.set_verdicts(&decided, &self.session.record.verdicts);
-        self.session.solved = Some(solved);
+        let before = self.session.solved.replace(solved);
         self.session.recount(&self.state.run);
+        self.start_map(before.as_ref());
+        self.session.mark_selection();
     }
 
     fn poll_table(&mut self) {
@@ -361,6 +364,7 @@ impl App {
         }
         table.anchor = table.place;
         table.scroll_to = Some(table.place);
+        self.session.mark_selection();
     }
 
     fn poll_export(&mut self) {
@@ -479,11 +483,17 @@ impl App {
     }
 }
 
-fn solve(backend: &dyn Backend, plan: Plan, purified: Arc<Purified>, numbers: &[u64]) -> Result<Solved, String> {
+fn solve(
+    backend: &dyn Backend,
+    plan: Plan,
+    purified: Arc<Purified>,
+    numbers: &[u64],
+    colour_by: ColourBy,
+) -> Result<Solved, String> {
     let by: RankBy = plan.selection.rank_by;
     let ranked = backend.rank(&purified.outcome, by, numbers)?;
     let ranking = Ranking::new(&purified, by, ranked);
-    let cloud = Arc::new(PointCloud::new(&purified, &ranking));
+    let cloud = Arc::new(PointCloud::new(&purified, &ranking, colour_by));
     Ok(Solved { plan, purified, ranking, cloud })
 }
 

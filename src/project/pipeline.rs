@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Plan, ProjectError, leakage};
@@ -65,6 +66,8 @@ pub struct Purified {
     pub outcome: Outcome,
     /// What the calibration found, where there was one; the outcome's score, pull and push are its own then.
     pub calibration: Option<Calibration>,
+    /// The vectors of the custom, safe and harmful rows, for the map.
+    pub vectors: Arc<[Embeddings; 3]>,
     pub fingerprint: Fingerprint,
     pub timing: Timing,
     /// Vectors read from the cache, of all.
@@ -78,7 +81,7 @@ pub struct Purified {
 #[derive(Debug)]
 pub struct Prepared {
     /// Custom, safe, harmful.
-    sets: [Embeddings; 3],
+    sets: Arc<[Embeddings; 3]>,
     /// The rows of the harmful reference that come from one file each.
     sources: Vec<Range<usize>>,
     pub fingerprint: Fingerprint,
@@ -161,7 +164,7 @@ pub fn prepare(
         .collect();
     let truncated = |at: usize| embedded.truncated.get(at).copied().unwrap_or(0);
     Ok(Prepared {
-        sets: vectors,
+        sets: Arc::new(vectors),
         sources,
         fingerprint: embedded.fingerprint,
         warnings,
@@ -233,6 +236,7 @@ pub fn solve(
     Ok(Purified {
         outcome,
         calibration,
+        vectors: prepared.sets.clone(),
         fingerprint: prepared.fingerprint.clone(),
         timing: Timing { embed: prepared.seconds, solve: began.elapsed().as_secs_f64() },
         cached: prepared.cached,

@@ -77,7 +77,7 @@ fn the_graph_of_many_rows_has_nearly_all_true_neighbours() {
 
 #[test]
 fn clusters_stay_together_and_threads_change_no_bit() {
-    let vectors = clusters(1_500, 24, 6, 0.35);
+    let vectors = clusters(1_500, 24, 12, 0.3);
     let [custom, reference] = split(&vectors, 1_000);
     let sets = [&custom, &reference];
     let place = |threads: usize| {
@@ -98,7 +98,7 @@ fn clusters_stay_together_and_threads_change_no_bit() {
             (places[*other][0] - places[*row][0]).powi(2) + (places[*other][1] - places[*row][1]).powi(2)
         };
         let nearest = (0..places.len()).filter(|other| other != row).min_by(|a, b| far(a).total_cmp(&far(b)));
-        nearest.is_some_and(|other| other % 6 == row % 6)
+        nearest.is_some_and(|other| other % 12 == row % 12)
     });
     let share = near_own.count() as f64 / places.len() as f64;
     assert!(share > 0.99, "{share} of the rows are next to one of their cluster");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dipole::data::analysis::{Analysis, Leakage, Lengths, Overlap, Spread};
 use dipole::data::{Compression, Container, Format, Mapping, Quarantined, Row, RowId, Schema, Speaker, Stats, Turn};
-use dipole::embedding::CacheSize;
+use dipole::embedding::{CacheSize, Embeddings};
 use dipole::gui::backend::{Backend, DecisionLog, ExportRequest, Facts, Handle, OpenSets, Ranked, RowSource};
 use dipole::jobs::Progress;
 use dipole::project::{ExportReport, Plan, Purified, Timing};
@@ -31,6 +31,8 @@ pub struct Board {
     pub read: Condvar,
     /// While true, looking into a file goes on.
     pub looking: AtomicBool,
+    /// The runs bring vectors: even rows are alike and close to safe references, odd ones close to harmful ones.
+    pub has_vectors: AtomicBool,
     /// While true, the journal fails.
     pub broken: AtomicBool,
 }
@@ -57,6 +59,22 @@ pub struct Fake {
     pub rows: usize,
     pub forces: fn(usize) -> (f64, f64),
     pub board: Arc<Board>,
+}
+
+/// Rows of each reference, where runs bring vectors.
+pub const REFERENCES: usize = 6;
+
+impl Fake {
+    fn vectors(&self) -> [Embeddings; 3] {
+        let set = |rows: usize, odd: fn(usize) -> bool| {
+            let one = |row: usize| {
+                let turn = 0.3 * ((row * 7919 % 97) as f32 / 97.0 - 0.5);
+                if odd(row) { [turn.sin(), turn.cos(), 0.0] } else { [turn.cos(), 0.0, turn.sin()] }
+            };
+            Embeddings::new(rows, 3, (0..rows).flat_map(one).collect()).expect("a matrix")
+        };
+        [set(self.rows, |row| row % 2 == 1), set(REFERENCES, |_| false), set(REFERENCES, |_| true)]
+    }
 }
 
 struct Source {
@@ -251,11 +269,12 @@ impl Backend for Fake {
         let (pull, push): (Vec<f64>, Vec<f64>) = (0..self.rows).map(self.forces).unzip();
         let score: Vec<f64> =
             pull.iter().zip(&push).map(|(pull, push)| (1.0 - lambda) * pull - lambda * push).collect();
+        let has_vectors = self.board.has_vectors.load(Ordering::Relaxed);
         let side = SideOutcome {
             epsilon: 0.1,
             median_cost: 1.0,
             row_potential: Vec::new(),
-            column_potential: Vec::new(),
+            column_potential: if has_vectors { vec![0.0; REFERENCES] } else { Vec::new() },
             cost: 0.0,
             marginal_error: 0.0,
         };
@@ -285,7 +304,17 @@ impl Backend for Fake {
             details: Default::default(),
         };
         let timing = Timing::default();
-        Ok(Purified { outcome, calibration: None, fingerprint, timing, cached: 0, computed: 0, truncated: [0; 3] })
+        let vectors = Arc::new(if has_vectors { self.vectors() } else { std::array::from_fn(|_| Embeddings::empty()) });
+        Ok(Purified {
+            outcome,
+            calibration: None,
+            vectors,
+            fingerprint,
+            timing,
+            cached: 0,
+            computed: 0,
+            truncated: [0; 3],
+        })
     }
 
     fn rank(&self, outcome: &Outcome, _by: RankBy, _numbers: &[u64]) -> Result<Ranked, String> {

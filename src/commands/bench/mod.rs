@@ -1,5 +1,6 @@
 //! `dipole bench`: measures parts of the program on this machine. Ratios beside other tools come from `benches/peers/`.
 
+mod map;
 mod project;
 
 use std::process::ExitCode;
@@ -13,11 +14,14 @@ use super::terminal::Terminal;
 pub enum Bench {
     /// Place vectors on the map's plane; say how long it takes and how far the picture can be trusted
     Project(project::Arguments),
+    /// Draw the map without a window; say what a frame costs the CPU and the GPU
+    Map(map::Arguments),
 }
 
 pub fn run(bench: &Bench, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Project(arguments) => project::run(arguments, terminal),
+        Bench::Map(arguments) => map::run(arguments, terminal),
     }
 }
 

@@ -71,6 +71,9 @@ pub fn neighbour_embedding(
     }
     pool(settings.threads)?.install(|| {
         let graph = neighbours::find(sets, settings.neighbours, settings.seed, observer)?;
+        if graph.k == 0 {
+            return Ok(start.to_vec());
+        }
         let edges = fuzzy::edges(&graph, observer)?;
         drop(graph);
         layout::arrange(&edges, start, settings, observer)

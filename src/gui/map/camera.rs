@@ -17,6 +17,13 @@ impl Camera {
         Self { middle: [(low[0] + high[0]) / 2.0, (low[1] + high[1]) / 2.0], zoom: room / span }
     }
 
+    /// The same with one scale at most twice the other, for places whose distances mean something.
+    pub fn fit_even(low: [f32; 2], high: [f32; 2], screen: Rect) -> Self {
+        let whole = Self::fit(low, high, screen);
+        let most = 2.0 * whole.zoom.min_elem();
+        Self { zoom: whole.zoom.min(Vec2::splat(most)), ..whole }
+    }
+
     pub fn to_screen(self, at: [f32; 2], screen: Rect) -> Pos2 {
         let centre = screen.center();
         pos2(centre.x + (at[0] - self.middle[0]) * self.zoom.x, centre.y - (at[1] - self.middle[1]) * self.zoom.y)

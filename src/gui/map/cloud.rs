@@ -1,9 +1,16 @@
-//! The points in memory: what the GPU gets, and a grid to find the point under the pointer.
+//! The points in memory: what the GPU gets, and where each lies.
+//!
+//! Constraint: custom rows come first, then the safe, then the harmful references; a point has 16 bytes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::look::{Class, ColourBy, Hidden, Shown};
+use super::placement::Placement;
 use crate::project::Purified;
-use crate::selection::Verdict;
+use crate::selection::{RankBy, Verdict};
 
 use super::super::solved::Ranking;
 use super::super::view::{Verdicts, ViewRows};
@@ -13,7 +20,7 @@ use super::super::view::{Verdicts, ViewRows};
 #[repr(C)]
 pub struct Point {
     pub position: [f32; 2],
-    pub unit: f32,
+    pub look: u32,
     pub bits: u32,
 }
 
@@ -21,26 +28,42 @@ const RANK: u32 = 0x0fff_ffff;
 const KEPT: u32 = 0x1000_0000;
 const DROPPED: u32 = 0x2000_0000;
 const OUTSIDE: u32 = 0x4000_0000;
-const CELLS: usize = 256;
+const SELECTED: u32 = 0x8000_0000;
+const UNIT: u32 = 0xffff;
+const SIZE_SHIFT: u32 = 16;
+const ROLE_SHIFT: u32 = 24;
+
+/// What a point stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    Row(u32),
+    Safe(u32),
+    Harmful(u32),
+}
 
 /// All points of a run.
 pub struct PointCloud {
     /// What is drawn, with what has changed since it was last uploaded.
     pub drawn: Mutex<Drawn>,
-    positions: Vec<[f32; 2]>,
-    /// Smallest and largest x and y.
+    /// Smallest and largest pull and -push of the custom rows.
     pub low: [f32; 2],
     pub high: [f32; 2],
-    /// Rows by cell: those of cell c are `items[starts[c]..starts[c + 1]]`.
-    starts: Vec<u32>,
-    items: Vec<u32>,
+    /// x = pull (right is far from the safe reference), y = -push (up is close to the harmful one); custom rows only.
+    forces: Arc<Placement>,
+    /// By meaning, all points; none until it is known.
+    meaning: Mutex<Option<Arc<Placement>>>,
+    /// Custom rows, safe and harmful references.
+    counts: [usize; 3],
 }
 
 /// The points and their changes.
 pub struct Drawn {
     pub points: Vec<Point>,
+    /// Where the points lie in `points`.
+    placed: Arc<Placement>,
     /// The newest view that marked the rows outside the filter.
     view: u64,
+    selected: Vec<u32>,
     /// Counts whole changes.
     pub generation: u64,
     /// Single points changed within this generation.
@@ -48,50 +71,132 @@ pub struct Drawn {
 }
 
 impl PointCloud {
-    /// x = pull (right is far from the safe reference), y = -push (up is close to the harmful one).
-    pub fn new(purified: &Purified, ranking: &Ranking) -> Self {
+    pub fn new(purified: &Purified, ranking: &Ranking, colour_by: ColourBy) -> Self {
         let outcome = &purified.outcome;
-        let positions: Vec<[f32; 2]> =
-            outcome.pull.iter().zip(&outcome.push).map(|(pull, push)| [finite(*pull), -finite(*push)]).collect();
-        let points = positions
-            .iter()
-            .enumerate()
-            .map(|(row, position)| Point {
+        let places = outcome.pull.iter().zip(&outcome.push).map(|(pull, push)| [*pull as f32, -*push as f32]);
+        let forces = Arc::new(Placement::new(places.collect()));
+        let [custom, safe, harmful] = purified.vectors.as_ref();
+        // Without the vectors of all rows there is no map by meaning.
+        let known = custom.rows() == forces.len();
+        let references = if known { [safe.rows(), harmful.rows()] } else { [0; 2] };
+        let counts = [forces.len(), references[0], references[1]];
+        let units = units(purified, ranking, colour_by);
+        let rows = forces.len() as f64;
+        let mut points = Vec::with_capacity(counts.iter().sum());
+        for (row, position) in forces.positions().iter().enumerate() {
+            let weight = outcome.weights.get(row).map_or(1.0, |weight| (weight * rows).max(0.0));
+            let size = (weight.sqrt() * 90.0).min(255.0) as u32;
+            points.push(Point {
                 position: *position,
-                unit: ranking.unit(row as u32),
+                look: u32::from(units.get(row).copied().unwrap_or(0)) | size << SIZE_SHIFT,
                 bits: ranking.ranks.get(row).copied().unwrap_or(RANK) & RANK,
-            })
-            .collect();
-        let mut low = [f32::INFINITY; 2];
-        let mut high = [f32::NEG_INFINITY; 2];
-        for position in &positions {
-            for axis in 0..2 {
-                low[axis] = low[axis].min(position[axis]);
-                high[axis] = high[axis].max(position[axis]);
-            }
+            });
         }
-        for axis in 0..2 {
-            // Also true of no points: then low is above high.
-            if high[axis] <= low[axis] {
-                let middle = if low[axis].is_finite() { low[axis] } else { 0.0 };
-                (low[axis], high[axis]) = (middle - 0.5, middle + 0.5);
-            }
+        for (role, count) in references.into_iter().enumerate() {
+            let look = (role as u32 + 1) << ROLE_SHIFT;
+            points.extend(std::iter::repeat_n(Point { position: [0.0; 2], look, bits: RANK }, count));
         }
-        let (starts, items) = grid(&positions, low, high);
-        let drawn = Mutex::new(Drawn { points, view: 0, generation: 0, dirty: Vec::new() });
-        Self { drawn, positions, low, high, starts, items }
+        Self::of_points(points, forces, counts)
     }
 
+    /// Custom rows alone, at the given places, ranked and coloured from left to right.
+    pub fn of_places(places: Vec<[f32; 2]>) -> Self {
+        let forces = Arc::new(Placement::new(places));
+        let span = forces.high[0] - forces.low[0];
+        let one = |(row, position): (usize, &[f32; 2])| {
+            let unit = (position[0] - forces.low[0]) / span;
+            Point { position: *position, look: (unit * UNIT as f32) as u32, bits: (row as u32 + 1) & RANK }
+        };
+        let points = forces.positions().iter().enumerate().map(one).collect();
+        let counts = [forces.len(), 0, 0];
+        Self::of_points(points, forces, counts)
+    }
+
+    fn of_points(points: Vec<Point>, forces: Arc<Placement>, counts: [usize; 3]) -> Self {
+        let drawn =
+            Drawn { points, placed: forces.clone(), view: 0, selected: Vec::new(), generation: 0, dirty: Vec::new() };
+        let (low, high) = (forces.low, forces.high);
+        Self { drawn: Mutex::new(drawn), low, high, forces, meaning: Mutex::new(None), counts }
+    }
+
+    /// Custom rows.
     pub fn len(&self) -> usize {
-        self.positions.len()
+        self.counts[0]
     }
 
     pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
+        self.len() == 0
     }
 
-    pub fn position(&self, row: u32) -> Option<[f32; 2]> {
-        self.positions.get(row as usize).copied()
+    /// Custom rows, safe and harmful references.
+    pub fn counts(&self) -> [usize; 3] {
+        self.counts
+    }
+
+    /// Points of the map by meaning.
+    pub fn total(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    pub fn stands_for(&self, point: u32) -> Stands {
+        let [custom, safe, _] = self.counts.map(|count| count as u32);
+        match point {
+            row if row < custom => Stands::Row(row),
+            safe_row if safe_row < custom + safe => Stands::Safe(safe_row - custom),
+            harmful => Stands::Harmful(harmful - custom - safe),
+        }
+    }
+
+    /// The point of the given reference row.
+    pub fn reference(&self, harmful: bool, row: u32) -> u32 {
+        let [custom, safe, _] = self.counts.map(|count| count as u32);
+        custom + row + if harmful { safe } else { 0 }
+    }
+
+    /// Where the points lie; forces while the meaning is not known.
+    pub fn placement(&self, shown: Shown) -> Arc<Placement> {
+        match shown {
+            Shown::Forces => self.forces.clone(),
+            Shown::Meaning => self.meaning.lock().clone().unwrap_or_else(|| self.forces.clone()),
+        }
+    }
+
+    pub fn meaning(&self) -> Option<Arc<Placement>> {
+        self.meaning.lock().clone()
+    }
+
+    /// Takes a newer map by meaning; one of other rows is left alone.
+    pub fn set_meaning(&self, placed: Arc<Placement>) {
+        if placed.len() == self.total() {
+            *self.meaning.lock() = Some(placed);
+        }
+    }
+
+    /// Points that are drawn of a placement.
+    pub fn drawn_points(&self, placed: &Placement) -> usize {
+        placed.len().min(self.total())
+    }
+
+    /// Moves the drawn points to where `placed` has them, if they are not there.
+    pub fn place(&self, placed: &Arc<Placement>) {
+        let mut drawn = self.drawn.lock();
+        if Arc::ptr_eq(&drawn.placed, placed) {
+            return;
+        }
+        drawn.placed = placed.clone();
+        drawn.points.iter_mut().zip(placed.positions()).for_each(|(point, position)| point.position = *position);
+        drawn.generation += 1;
+        drawn.dirty.clear();
+    }
+
+    /// Gives every custom row a new place on the colour scale.
+    pub fn recolour(&self, units: &[u16]) {
+        let mut drawn = self.drawn.lock();
+        for (point, unit) in drawn.points.iter_mut().zip(units) {
+            point.look = point.look & !UNIT | u32::from(*unit);
+        }
+        drawn.generation += 1;
+        drawn.dirty.clear();
     }
 
     /// Marks the rows outside the filter. `view` counts the wishes: an older one that ends later changes nothing.
@@ -102,7 +207,7 @@ impl PointCloud {
         }
         drawn.view = view;
         let all = rows.len() >= self.len();
-        for point in &mut drawn.points {
+        for point in drawn.points.iter_mut().take(self.len()) {
             point.bits = if all { point.bits & !OUTSIDE } else { point.bits | OUTSIDE };
         }
         if !all {
@@ -132,99 +237,110 @@ impl PointCloud {
         }
     }
 
-    /// The row nearest to a place, within `reach` along each axis; distances are counted in reaches.
-    pub fn nearest(&self, at: [f32; 2], reach: [f32; 2]) -> Option<u32> {
-        let cell = |axis: usize, value: f32| cell_of(value, self.low[axis], self.high[axis]);
-        let (x0, x1) = (cell(0, at[0] - reach[0]), cell(0, at[0] + reach[0]));
-        let (y0, y1) = (cell(1, at[1] - reach[1]), cell(1, at[1] + reach[1]));
-        let mut best: Option<(f32, u32)> = None;
-        for y in y0..=y1 {
-            let first = y * CELLS;
-            let (Some(from), Some(to)) = (self.starts.get(first + x0), self.starts.get(first + x1 + 1)) else {
-                continue;
-            };
-            for row in self.items.get(*from as usize..*to as usize).unwrap_or_default() {
-                let Some(position) = self.position(*row) else { continue };
-                let away = [(position[0] - at[0]) / reach[0], (position[1] - at[1]) / reach[1]];
-                let distance = away[0] * away[0] + away[1] * away[1];
-                if distance <= 1.0 && best.is_none_or(|(least, _)| distance < least) {
-                    best = Some((distance, *row));
-                }
+    /// Marks the selected rows.
+    pub fn set_selected(&self, rows: &HashSet<u32>) {
+        let mut drawn = self.drawn.lock();
+        let drawn = &mut *drawn;
+        if drawn.selected.len() == rows.len() && drawn.selected.iter().all(|row| rows.contains(row)) {
+            return;
+        }
+        for row in std::mem::take(&mut drawn.selected) {
+            if let Some(point) = drawn.points.get_mut(row as usize) {
+                point.bits &= !SELECTED;
+                drawn.dirty.push(row);
             }
         }
-        best.map(|(_, row)| row)
+        drawn.selected = rows.iter().copied().collect();
+        for row in &drawn.selected {
+            if let Some(point) = drawn.points.get_mut(*row as usize) {
+                point.bits |= SELECTED;
+                drawn.dirty.push(*row);
+            }
+        }
+    }
+
+    /// The class of a point, when the machine drops the ranks up to `dropped`.
+    pub fn class(drawn: &Drawn, point: u32, dropped: u32) -> Option<Class> {
+        let Point { look, bits, .. } = *drawn.points.get(point as usize)?;
+        Some(match (look >> ROLE_SHIFT) & 3 {
+            1 => Class::Safe,
+            2 => Class::Harmful,
+            _ if bits & KEPT != 0 => Class::Kept,
+            _ if bits & DROPPED != 0 || bits & RANK <= dropped => Class::Dropped,
+            _ => Class::Kept,
+        })
+    }
+
+    /// The point under a place, of those that are shown.
+    pub fn nearest(
+        &self,
+        placed: &Placement,
+        at: [f32; 2],
+        reach: [f32; 2],
+        dropped: u32,
+        hidden: Hidden,
+    ) -> Option<u32> {
+        let drawn = self.drawn.lock();
+        placed.nearest(at, reach, |point| Self::class(&drawn, point, dropped).is_some_and(|class| !hidden.has(class)))
+    }
+
+    /// The custom rows in a region, of those that are shown and within the filter.
+    pub fn rows_inside(&self, placed: &Placement, polygon: &[[f32; 2]], dropped: u32, hidden: Hidden) -> Vec<u32> {
+        let mut rows = placed.inside(polygon);
+        let drawn = self.drawn.lock();
+        rows.retain(|row| {
+            let shown = Self::class(&drawn, *row, dropped).is_some_and(|class| !hidden.has(class));
+            let outside = drawn.points.get(*row as usize).is_none_or(|point| point.bits & OUTSIDE != 0);
+            (*row as usize) < self.len() && shown && !outside
+        });
+        rows
     }
 }
 
-fn finite(value: f64) -> f32 {
-    let value = value as f32;
-    if value.is_finite() { value } else { 0.0 }
+/// True when the colours of a ranking's own figure are wanted, whose scale bends at the cut.
+pub fn bends(ranking: &Ranking, colour_by: ColourBy) -> bool {
+    matches!((ranking.by, colour_by), (RankBy::Score, ColourBy::Score) | (RankBy::Weight, ColourBy::Weight))
 }
 
-fn cell_of(value: f32, low: f32, high: f32) -> usize {
-    ((((value - low) / (high - low)) * CELLS as f32).max(0.0) as usize).min(CELLS - 1)
-}
-
-/// Counting sort of the rows by cell.
-fn grid(positions: &[[f32; 2]], low: [f32; 2], high: [f32; 2]) -> (Vec<u32>, Vec<u32>) {
-    let cell = |p: &[f32; 2]| cell_of(p[1], low[1], high[1]) * CELLS + cell_of(p[0], low[0], high[0]);
-    let mut starts = vec![0u32; CELLS * CELLS + 1];
-    for position in positions {
-        starts[cell(position) + 1] += 1;
+/// The place of every custom row on the colour scale.
+pub fn units(purified: &Purified, ranking: &Ranking, colour_by: ColourBy) -> Vec<u16> {
+    let outcome = &purified.outcome;
+    let unit = |value: f32| (value.clamp(0.0, 1.0) * f32::from(u16::MAX)) as u16;
+    if bends(ranking, colour_by) {
+        return (0..ranking.len() as u32).map(|row| unit(ranking.unit(row))).collect();
     }
-    for at in 1..starts.len() {
-        starts[at] += starts[at - 1];
+    let rows = outcome.weights.len() as f64;
+    let values: Vec<f32> = match colour_by {
+        ColourBy::Weight => outcome.weights.iter().map(|w| -(w * rows).max(1e-12).log10() as f32).collect(),
+        ColourBy::Pull => outcome.pull.iter().map(|pull| *pull as f32).collect(),
+        ColourBy::Push => outcome.push.iter().map(|push| -*push as f32).collect(),
+        ColourBy::Score | ColourBy::Decision | ColourBy::Role => outcome.score.iter().map(|s| *s as f32).collect(),
+    };
+    let mut order = values.clone();
+    // Half a per mille of outliers at each end does not set the scale.
+    let last = order.len().saturating_sub(1);
+    let mut at = |place: usize| order.select_nth_unstable_by(place, f32::total_cmp).1.to_owned();
+    if values.is_empty() {
+        return Vec::new();
     }
-    let mut next = starts.clone();
-    let mut items = vec![0u32; positions.len()];
-    for (row, position) in positions.iter().enumerate() {
-        let place = &mut next[cell(position)];
-        items[*place as usize] = row as u32;
-        *place += 1;
-    }
-    (starts, items)
+    let (low, high) = (at(last / 2000), at(last - last / 2000));
+    let span = if high > low { high - low } else { 1.0 };
+    values.iter().map(|value| unit((value - low) / span)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cloud(positions: &[[f32; 2]]) -> PointCloud {
-        let (low, high) = ([-1.0; 2], [1.0; 2]);
-        let (starts, items) = grid(positions, low, high);
-        let points = positions.iter().map(|position| Point { position: *position, unit: 0.0, bits: 1 }).collect();
-        let drawn = Mutex::new(Drawn { points, view: 0, generation: 0, dirty: Vec::new() });
-        PointCloud { drawn, positions: positions.to_vec(), low, high, starts, items }
-    }
-
-    #[test]
-    fn the_nearest_point_agrees_with_looking_at_all() {
-        // The finaliser of MurmurHash3: neighbours have nothing in common.
-        let mixed = |i: u32| {
-            let mut bits = (i ^ (i >> 16)).wrapping_mul(0x85eb_ca6b);
-            bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
-            ((bits ^ (bits >> 16)) >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        let positions: Vec<[f32; 2]> = (0..2000).map(|i| [mixed(i), mixed(i + 5000)]).collect();
-        let cloud = cloud(&positions);
-        let mut found = 0;
-        for i in 0..500 {
-            let (at, reach) = ([mixed(i + 9000), mixed(i + 20_000)], [0.02, 0.05]);
-            let distance = |row: u32| {
-                let [x, y] = positions[row as usize];
-                ((x - at[0]) / reach[0]).powi(2) + ((y - at[1]) / reach[1]).powi(2)
-            };
-            let nearest =
-                (0..2000).filter(|row| distance(*row) <= 1.0).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
-            assert_eq!(cloud.nearest(at, reach), nearest, "at {at:?}");
-            found += usize::from(nearest.is_some());
-        }
-        assert!((100..500).contains(&found), "{found} of 500 places have a point near");
+    fn cloud(ranks: &[u32]) -> PointCloud {
+        let forces = Arc::new(Placement::new(ranks.iter().map(|rank| [*rank as f32, 0.0]).collect()));
+        let points = ranks.iter().map(|rank| Point { position: [0.0; 2], look: 0, bits: *rank }).collect();
+        PointCloud::of_points(points, forces, [ranks.len(), 0, 0])
     }
 
     #[test]
     fn an_older_view_that_ends_later_changes_nothing() {
-        let cloud = cloud(&[[0.0, 0.0], [0.5, 0.5]]);
+        let cloud = cloud(&[1, 2]);
         let outside = |cloud: &PointCloud| -> Vec<bool> {
             cloud.drawn.lock().points.iter().map(|point| point.bits & OUTSIDE != 0).collect()
         };
@@ -234,5 +350,34 @@ mod tests {
         assert_eq!(outside(&cloud), [true, false]);
         cloud.set_visible(&ViewRows::All(2), 3);
         assert_eq!(outside(&cloud), [false, false]);
+    }
+
+    #[test]
+    fn hidden_classes_and_filtered_rows_are_neither_hovered_nor_taken() {
+        let cloud = cloud(&[1, 2, 3, 4]);
+        let placed = cloud.placement(Shown::Meaning);
+        let everywhere = [[-9.0, -9.0], [9.0, -9.0], [9.0, 9.0], [-9.0, 9.0]];
+        let mut hidden = Hidden::default();
+        assert_eq!(cloud.rows_inside(&placed, &everywhere, 2, hidden), [0, 1, 2, 3]);
+        hidden.toggle(Class::Dropped);
+        assert_eq!(cloud.rows_inside(&placed, &everywhere, 2, hidden), [2, 3]);
+        assert_eq!(cloud.nearest(&placed, [1.0, 0.0], [0.5; 2], 2, hidden), None);
+        assert_eq!(cloud.nearest(&placed, [1.0, 0.0], [0.5; 2], 0, hidden), Some(0));
+        cloud.set_visible(&ViewRows::List([3].into()), 1);
+        assert_eq!(cloud.rows_inside(&placed, &everywhere, 2, hidden), [3]);
+    }
+
+    #[test]
+    fn a_selection_marks_what_changed_and_no_more() {
+        let cloud = cloud(&[1, 2, 3]);
+        let taken = |cloud: &PointCloud| std::mem::take(&mut cloud.drawn.lock().dirty);
+        cloud.set_selected(&[0, 2].into());
+        let mut dirty = taken(&cloud);
+        dirty.sort_unstable();
+        assert_eq!(dirty, [0, 2]);
+        cloud.set_selected(&[0, 2].into());
+        assert!(taken(&cloud).is_empty());
+        cloud.set_selected(&HashSet::new());
+        assert!(cloud.drawn.lock().points.iter().all(|point| point.bits & SELECTED == 0));
     }
 }

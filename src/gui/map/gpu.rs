@@ -1,4 +1,7 @@
-//! The points on the GPU: pipeline, buffers, upload and drawing.
+//! The points on the GPU: buffers, upload and drawing.
+//!
+//! Constraint: points are uploaded when they changed and drawn when they or the view changed, into textures of the
+//! map's own; any other frame of the window costs one triangle.
 
 use std::sync::Arc;
 
@@ -6,6 +9,7 @@ use egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor}
 use wgpu::util::DeviceExt as _;
 
 use super::cloud::{Point, PointCloud};
+use super::pipelines::{DENSITY, LAYER, Pipelines};
 
 /// The uniform of `shaders/points.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -17,26 +21,44 @@ pub struct ViewUniform {
     pub radius: f32,
     pub alpha: f32,
     pub dropped: u32,
-    pub linear: u32,
+    pub flags: u32,
     pub cut: f32,
-    pub padding: u32,
+    pub hidden: u32,
+    pub mode: u32,
+    pub texel: f32,
+    pub density: f32,
+    pub gain: f32,
     pub by_hand: [f32; 4],
+    pub accent: [f32; 4],
+    pub custom: [f32; 4],
+    pub safe: [f32; 4],
+    pub harmful: [f32; 4],
+    pub kept: [f32; 4],
+    pub out: [f32; 4],
     pub score: [[f32; 4]; 5],
 }
+
+/// Bit 1 of `flags`.
+const LINEAR: u32 = 2;
 
 /// One draw of the map.
 pub struct MapPaint {
     pub cloud: Arc<PointCloud>,
     pub view: ViewUniform,
+    /// The viewport in pixels.
+    pub size: [u32; 2],
+    /// Points drawn, custom rows first.
+    pub points: u32,
 }
 
 /// What stays on the GPU between frames.
 struct MapResources {
-    pipeline: wgpu::RenderPipeline,
-    layout: wgpu::BindGroupLayout,
-    uniform: wgpu::Buffer,
+    pipelines: Pipelines,
     linear: bool,
     uploaded: Option<Uploaded>,
+    textures: Option<Textures>,
+    /// What the textures show.
+    shown: Option<(ViewUniform, u32)>,
 }
 
 struct Uploaded {
@@ -48,96 +70,54 @@ struct Uploaded {
     group: wgpu::BindGroup,
 }
 
+struct Textures {
+    size: [u32; 2],
+    layer: wgpu::TextureView,
+    density: wgpu::TextureView,
+    group: wgpu::BindGroup,
+}
+
 /// Past this many changed points the whole buffer is written at once.
 const MANY: usize = 1024;
+/// Pixels of the layer to a texel of the density.
+pub const TEXEL: u32 = 2;
 
-/// Makes the pipeline; false when the adapter cannot read storage buffers in a vertex stage.
+/// Makes the pipelines; false when the adapter cannot read storage buffers in a vertex stage.
 pub fn install(state: &RenderState) -> bool {
     let limits = state.device.limits();
     let capable = state.adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::VERTEX_STORAGE);
     if !capable || limits.max_storage_buffers_per_shader_stage == 0 {
         return false;
     }
-    let resources = MapResources::new(&state.device, state.target_format);
+    let resources = MapResources {
+        pipelines: Pipelines::new(&state.device, state.target_format),
+        linear: state.target_format.is_srgb(),
+        uploaded: None,
+        textures: None,
+        shown: None,
+    };
     state.renderer.write().callback_resources.insert(resources);
     true
 }
 
 impl MapResources {
-    fn new(device: &wgpu::Device, format: wgpu::TextureFormat) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("points"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../../shaders/points.wgsl").into()),
-        });
-        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-            count: None,
-        };
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("points"),
-            entries: &[
-                entry(0, wgpu::BufferBindingType::Uniform),
-                wgpu::BindGroupLayoutEntry {
-                    visibility: wgpu::ShaderStages::VERTEX,
-                    ..entry(1, wgpu::BufferBindingType::Storage { read_only: true })
-                },
-            ],
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some("points"),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("points"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("vertex"),
-                buffers: &[],
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("fragment"),
-                targets: &[Some(wgpu::ColorTargetState {
-                    format,
-                    blend: Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
-                    write_mask: wgpu::ColorWrites::ALL,
-                })],
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-            }),
-            multiview_mask: None,
-            cache: None,
-        });
-        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("map view"),
-            size: size_of::<ViewUniform>() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        Self { pipeline, layout, uniform, linear: format.is_srgb(), uploaded: None }
-    }
-
-    fn upload(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, cloud: &Arc<PointCloud>) {
+    /// Brings changed points to the GPU; true when there were any.
+    fn upload(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, cloud: &Arc<PointCloud>) -> bool {
         let mut drawn = cloud.drawn.lock();
         let same = self.uploaded.as_ref().is_some_and(|there| std::ptr::eq(there.cloud.as_ptr(), Arc::as_ptr(cloud)));
         if !same {
-            self.uploaded = create(device, &self.layout, &self.uniform, &drawn.points, cloud, drawn.generation);
+            self.uploaded = create(device, &self.pipelines, &drawn.points, cloud, drawn.generation);
             drawn.dirty.clear();
-            return;
+            return true;
         }
-        let Some(there) = &mut self.uploaded else { return };
+        let Some(there) = &mut self.uploaded else { return false };
         let size = size_of::<Point>();
         if there.generation != drawn.generation || drawn.dirty.len() > MANY {
             let bytes: &[u8] = bytemuck::cast_slice(&drawn.points);
             queue.write_buffer(&there.points, 0, bytes.get(..there.count as usize * size).unwrap_or(bytes));
             there.generation = drawn.generation;
+        } else if drawn.dirty.is_empty() {
+            return false;
         } else {
             for row in drawn.dirty.iter().filter(|row| **row < there.count) {
                 if let Some(point) = drawn.points.get(*row as usize) {
@@ -146,13 +126,87 @@ impl MapResources {
             }
         }
         drawn.dirty.clear();
+        true
+    }
+
+    /// Textures of the viewport's size; true when they are new.
+    fn fit(&mut self, device: &wgpu::Device, wanted: [u32; 2]) -> bool {
+        let most = device.limits().max_texture_dimension_2d;
+        let size = wanted.map(|side| side.clamp(1, most));
+        if self.textures.as_ref().is_some_and(|textures| textures.size == size) {
+            return false;
+        }
+        let texture = |label, format, divided: u32| {
+            let texture = device.create_texture(&wgpu::TextureDescriptor {
+                label: Some(label),
+                size: wgpu::Extent3d {
+                    width: size[0].div_ceil(divided),
+                    height: size[1].div_ceil(divided),
+                    depth_or_array_layers: 1,
+                },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format,
+                usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::TEXTURE_BINDING,
+                view_formats: &[],
+            });
+            texture.create_view(&wgpu::TextureViewDescriptor::default())
+        };
+        let layer = texture("map layer", LAYER, 1);
+        let density = texture("map density", DENSITY, TEXEL);
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("map layer"),
+            layout: &self.pipelines.of_layer,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: self.pipelines.uniform.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(&layer) },
+                wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::TextureView(&density) },
+                wgpu::BindGroupEntry { binding: 3, resource: wgpu::BindingResource::Sampler(&self.pipelines.sampler) },
+            ],
+        });
+        self.textures = Some(Textures { size, layer, density, group });
+        true
+    }
+
+    /// Draws the points and their density into the textures.
+    fn draw(&self, encoder: &mut wgpu::CommandEncoder, paint: &MapPaint) {
+        let Some(textures) = &self.textures else { return };
+        let custom = (paint.cloud.len() as u32).min(paint.points);
+        for (target, pipeline, wanted) in [
+            (&textures.density, &self.pipelines.density, paint.view.density > 0.0),
+            (&textures.layer, &self.pipelines.points, true),
+        ] {
+            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+                label: Some("map"),
+                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                    view: target,
+                    depth_slice: None,
+                    resolve_target: None,
+                    ops: wgpu::Operations {
+                        load: wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT),
+                        store: wgpu::StoreOp::Store,
+                    },
+                })],
+                ..Default::default()
+            });
+            let Some(there) = self.uploaded.as_ref().filter(|_| wanted) else { continue };
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, &there.group, &[]);
+            if std::ptr::eq(pipeline, &self.pipelines.density) {
+                pass.draw(0..4, 0..custom.min(there.count));
+            } else {
+                // Where the density shows everything, only the references are drawn one by one.
+                let first = if paint.view.density >= 1.0 { custom } else { 0 };
+                pass.draw(0..4, first.min(there.count)..paint.points.min(there.count));
+            }
+        }
     }
 }
 
 fn create(
     device: &wgpu::Device,
-    layout: &wgpu::BindGroupLayout,
-    uniform: &wgpu::Buffer,
+    pipelines: &Pipelines,
     points: &[Point],
     cloud: &Arc<PointCloud>,
     generation: u64,
@@ -163,15 +217,15 @@ fn create(
         return None;
     }
     let buffer = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("points"),
+        label: Some("map points"),
         contents: bytemuck::cast_slice(shown),
         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
     });
     let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("points"),
-        layout,
+        label: Some("map points"),
+        layout: &pipelines.of_points,
         entries: &[
-            wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
+            wgpu::BindGroupEntry { binding: 0, resource: pipelines.uniform.as_entire_binding() },
             wgpu::BindGroupEntry { binding: 1, resource: buffer.as_entire_binding() },
         ],
     });
@@ -185,13 +239,18 @@ impl CallbackTrait for MapPaint {
         device: &wgpu::Device,
         queue: &wgpu::Queue,
         _screen: &ScreenDescriptor,
-        _encoder: &mut wgpu::CommandEncoder,
+        encoder: &mut wgpu::CommandEncoder,
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
         if let Some(map) = resources.get_mut::<MapResources>() {
-            map.upload(device, queue, &self.cloud);
-            let view = ViewUniform { linear: u32::from(map.linear), ..self.view };
-            queue.write_buffer(&map.uniform, 0, bytemuck::bytes_of(&view));
+            let linear = if map.linear { LINEAR } else { 0 };
+            let view = ViewUniform { flags: self.view.flags | linear, ..self.view };
+            let changed = map.upload(device, queue, &self.cloud) | map.fit(device, self.size);
+            if changed || map.shown != Some((view, self.points)) {
+                queue.write_buffer(&map.pipelines.uniform, 0, bytemuck::bytes_of(&view));
+                map.draw(encoder, self);
+                map.shown = Some((view, self.points));
+            }
         }
         Vec::new()
     }
@@ -203,9 +262,9 @@ impl CallbackTrait for MapPaint {
         resources: &CallbackResources,
     ) {
         let Some(map) = resources.get::<MapResources>() else { return };
-        let Some(there) = &map.uploaded else { return };
-        pass.set_pipeline(&map.pipeline);
-        pass.set_bind_group(0, &there.group, &[]);
-        pass.draw(0..6, 0..there.count);
+        let Some(textures) = &map.textures else { return };
+        pass.set_pipeline(&map.pipelines.layer);
+        pass.set_bind_group(0, &textures.group, &[]);
+        pass.draw(0..3, 0..1);
     }
 }

@@ -1,35 +1,30 @@
-//! The force map: every row at (pull, push), drawn by the GPU inside the window's own pass.
+//! The map: every row and reference by what its text says, or every row by its forces; drawn by the GPU.
 //!
 //! Constraint: a frame sends one uniform; points go to the GPU only when they changed. Map and table share one
 //! selection.
 
-use egui::{
-    Align2, Color32, CursorIcon, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo,
-    pos2, vec2,
-};
+use egui::{Align2, FontId, Painter, Pos2, Rect, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo, vec2};
 
-use super::{Cx, Pane, row_widgets, widgets};
-use crate::gui::action::{Action, hint};
-use crate::gui::map::{Camera, MapPaint, PointCloud, ViewUniform};
+use super::{Cx, Pane, map_legend, row_widgets, widgets};
+use crate::gui::action::Action;
+use crate::gui::map::{Camera, Class, MapInput, MapOutput, MapView, Shown, Stands, bends};
 use crate::gui::session::Session;
 use crate::gui::solved::Solved;
 use crate::gui::text_cache::Text;
-use crate::gui::theme::{self, Palette, icons, palette, tokens};
+use crate::gui::theme::{Palette, icons, palette};
 use crate::gui::words;
 use crate::selection::RankBy;
 
-/// How far from a point the pointer still takes it, in points.
-const REACH: f32 = 9.0;
-/// Height of the strip with legend and buttons.
-const HEAD: f32 = 32.0;
+/// Height of the strip with choices and tools.
+const HEAD: f32 = 36.0;
+/// Height of the strip with the legend.
+const FOOT: f32 = 32.0;
 
-/// The camera and the cloud it was made for.
+/// The view, and the path that is being typed for a picture.
 #[derive(Default)]
 pub struct MapPane {
-    camera: Option<Camera>,
-    cloud: std::sync::Weak<PointCloud>,
-    /// The size that the camera was fitted to while nobody moved it since.
-    fitted: Option<egui::Vec2>,
+    view: MapView,
+    saving: Option<String>,
 }
 
 impl Pane for MapPane {
@@ -41,117 +36,118 @@ impl Pane for MapPane {
         let Some(solved) = cx.app.session().solved.clone() else { return };
         ui.spacing_mut().item_spacing = vec2(4.0, 0.0);
         let (head, _) = ui.allocate_exact_size(vec2(ui.available_width(), HEAD), Sense::hover());
-        legend(ui, head);
-        buttons(ui, cx, head);
-        let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
-        response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Map of pull and push"));
+        map_legend::head(ui, cx, head, &solved, &mut self.saving);
         if !cx.app.has_map {
             let text =
                 "This graphics adapter cannot draw the map. Table, distribution and evidence show the same rows.";
-            ui.scope_builder(UiBuilder::new().max_rect(rect.shrink(16.0)), |ui| {
+            ui.scope_builder(UiBuilder::new().max_rect(ui.available_rect_before_wrap().shrink(16.0)), |ui| {
                 widgets::empty(ui, icons::MAP, "No map here", text, |_| ());
             });
             return;
         }
-        let camera = self.steer(ui, &solved, &response, rect);
+        let colours = palette(ui.style());
+        let input = input(cx, &solved);
+        let name = match input.shown {
+            Shown::Meaning => "Map by meaning",
+            Shown::Forces => "Map of pull and push",
+        };
+        let under = |painter: &Painter, camera: Camera, rect: Rect| {
+            if input.shown == Shown::Forces {
+                grid(painter, colours, cx.app.session(), &solved, camera, rect);
+            }
+        };
+        let (whole, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
+        let (rect, foot) = whole.split_top_bottom_at_y(whole.bottom() - FOOT);
+        ui.painter().rect_filled(foot, 0.0, *colours.background);
         let ui = &mut ui.new_child(UiBuilder::new().max_rect(rect));
-        ui.shrink_clip_rect(rect);
-        grid(ui, cx.app.session(), &solved, camera, rect);
-        points(ui, cx, &solved, camera, rect);
-        frame_words(ui, rect);
-        self.marks(ui, cx, &solved, camera, rect, &response);
+        let seen = self.view.ui(ui, &solved.cloud, &input, colours, under);
+        seen.response.widget_info(|| WidgetInfo::labeled(egui::Role::Canvas, true, name));
+        let ui = &mut ui.new_child(UiBuilder::new().max_rect(seen.rect));
+        ui.shrink_clip_rect(seen.rect);
+        if input.shown == Shown::Forces {
+            frame_words(ui, seen.rect);
+        }
+        marks(ui, cx.app.session(), &seen, input.shown);
+        map_legend::state(ui, cx, seen.rect, &solved);
+        follow(ui, cx, &solved, &seen, input.shown);
+        let ui = &mut ui.new_child(UiBuilder::new().max_rect(foot));
+        ui.set_clip_rect(foot);
+        map_legend::foot(ui, cx, foot, &solved);
     }
 }
 
 impl MapPane {
     pub fn show_whole(&mut self) {
-        self.camera = None;
-    }
-
-    /// Pan by dragging, zoom by the wheel or a pinch at the pointer.
-    fn steer(&mut self, ui: &Ui, solved: &Solved, response: &Response, rect: Rect) -> Camera {
-        if !std::ptr::eq(self.cloud.as_ptr(), std::sync::Arc::as_ptr(&solved.cloud)) {
-            self.cloud = std::sync::Arc::downgrade(&solved.cloud);
-            self.camera = None;
-        }
-        // A camera that nobody moved follows the size of the pane.
-        if self.fitted.is_some_and(|size| size != rect.size()) {
-            self.camera = None;
-        }
-        let whole = Camera::fit(solved.cloud.low, solved.cloud.high, rect);
-        let mut camera = self.camera.unwrap_or_else(|| {
-            self.fitted = Some(rect.size());
-            whole
-        });
-        let before = camera;
-        if response.dragged() {
-            camera.pan(response.drag_delta());
-        }
-        if let Some(pointer) = response.hover_pos() {
-            let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
-            let factor = (scroll / 240.0).exp() * pinch;
-            // Neither lost in the void nor deeper than floats reach.
-            let depth = camera.zoom.x * factor / whole.zoom.x;
-            if factor != 1.0 && (0.2..=5000.0).contains(&depth) {
-                camera.zoom_at(factor, pointer, rect);
-            }
-        }
-        if camera != before {
-            self.fitted = None;
-        }
-        self.camera = Some(camera);
-        camera
-    }
-
-    /// The selected rows and the one under the pointer; a click selects it.
-    fn marks(&self, ui: &Ui, cx: &mut Cx<'_>, solved: &Solved, camera: Camera, rect: Rect, response: &Response) {
-        let colours = palette(ui.style());
-        let session = cx.app.session();
-        let at = |row: u32| solved.cloud.position(row).map(|place| camera.to_screen(place, rect));
-        // A selection of thousands is seen in the table; here a frame draws a bounded number.
-        if session.table.selected.len() <= 500 {
-            for at in session.table.selected.iter().filter_map(|row| at(*row)) {
-                ui.painter().circle_stroke(at, 8.0, Stroke::new(1.5, *colours.accent));
-            }
-        }
-        if let Some(at) = session.table.cursor.and_then(at) {
-            ui.painter().circle_stroke(at, 10.0, Stroke::new(2.0, *colours.accent));
-            ui.painter().circle_stroke(at, 12.0, Stroke::new(1.0, *colours.background));
-        }
-        let Some(pointer) = response.hover_pos().filter(|_| !response.dragged()) else { return };
-        let reach = [REACH / camera.zoom.x, REACH / camera.zoom.y];
-        let Some(row) = solved.cloud.nearest(camera.to_plane(pointer, rect), reach) else { return };
-        if let Some(at) = at(row) {
-            ui.painter().circle_stroke(at, 8.0, Stroke::new(2.0, *colours.text));
-        }
-        ui.ctx().set_cursor_icon(CursorIcon::PointingHand);
-        if response.clicked() {
-            cx.send(if ui.input(|input| input.modifiers.command) {
-                Action::ToggleRow(row)
-            } else {
-                Action::Select(row)
-            });
-        }
-        let covered = cx.app.state().cover_texts;
-        egui::Tooltip::always_open(ui.ctx().clone(), response.layer_id, response.id, egui::PopupAnchor::Pointer)
-            .gap(16.0)
-            .show(|ui| told(ui, session, solved, row, covered));
+        self.view.show_whole();
     }
 }
 
-fn buttons(ui: &mut Ui, cx: &mut Cx<'_>, head: Rect) {
-    let layout = egui::Layout::right_to_left(egui::Align::Center);
-    let place = head.shrink2(vec2(8.0, 2.0));
-    ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
-        let hide = hint(ui.ctx(), &Action::ToggleMap);
-        if widgets::icon_button(ui, icons::CLOSE, &hide).accessible_name("Hide this map").clicked() {
-            cx.send(Action::ToggleMap);
+fn input(cx: &Cx<'_>, solved: &Solved) -> MapInput {
+    let (session, look) = (cx.app.session(), cx.app.state().map);
+    let is_known = solved.cloud.total() > solved.cloud.len();
+    let bent = bends(&solved.ranking, look.colour_by);
+    MapInput {
+        shown: if is_known { look.shown } else { Shown::Forces },
+        colour_by: look.colour_by,
+        size_by_weight: look.size_by_weight,
+        hidden: session.map.hidden,
+        tool: session.map.tool,
+        dropped: session.dropped_by_machine(),
+        cut: if bent { row_widgets::cut_unit(session) } else { 0.5 },
+    }
+}
+
+/// What the pointer did: a row is selected, a region is looked into, a point tells what it is.
+fn follow(ui: &Ui, cx: &mut Cx<'_>, solved: &Solved, seen: &MapOutput, shown: Shown) {
+    if let Some((polygon, mode)) = &seen.region {
+        cx.send(Action::SelectRegion(shown, polygon.clone(), *mode));
+    }
+    if let Some(Stands::Row(row)) = seen.clicked.map(|point| solved.cloud.stands_for(point)) {
+        let toggles = ui.input(|input| input.modifiers.command || input.modifiers.shift);
+        cx.send(if toggles { Action::ToggleRow(row) } else { Action::Select(row) });
+    }
+    let Some(point) = seen.hovered else { return };
+    let covered = cx.app.state().cover_texts;
+    let session = cx.app.session();
+    egui::Tooltip::always_open(ui.ctx().clone(), seen.response.layer_id, seen.response.id, egui::PopupAnchor::Pointer)
+        .gap(16.0)
+        .show(|ui| match solved.cloud.stands_for(point) {
+            Stands::Row(row) => told(ui, session, solved, row, covered),
+            Stands::Safe(row) => reference_told(ui, session, point, "Safe", row),
+            Stands::Harmful(row) => reference_told(ui, session, point, "Harmful", row),
+        });
+}
+
+/// The lines to the partners of the row under the cursor, the row itself and the point under the pointer.
+fn marks(ui: &Ui, session: &Session, seen: &MapOutput, shown: Shown) {
+    let colours = palette(ui.style());
+    let at = |point: u32| seen.placed.position(point).map(|place| seen.camera.to_screen(place, seen.rect));
+    let cursor = session.table.cursor.and_then(|row| Some((row, at(row)?)));
+    if let (Some((row, from)), Some(partners)) = (cursor, &session.map.partners)
+        && partners.row == row
+        && shown == Shown::Meaning
+    {
+        for (class, partners, colour) in
+            [(Class::Safe, &partners.safe, *colours.pull), (Class::Harmful, &partners.harmful, *colours.push)]
+        {
+            if session.map.hidden.has(class) {
+                continue;
+            }
+            for (point, share) in partners {
+                let Some(to) = at(*point) else { continue };
+                let width = 1.0 + 3.0 * (*share as f32).sqrt();
+                ui.painter().line_segment([from, to], Stroke::new(width, colour.gamma_multiply(0.7)));
+                ui.painter().circle_stroke(to, 6.0, Stroke::new(1.5, colour));
+            }
         }
-        let whole = hint(ui.ctx(), &Action::ShowWholeMap);
-        if widgets::icon_button(ui, icons::FRAME, &whole).accessible_name("Show the whole map").clicked() {
-            cx.send(Action::ShowWholeMap);
-        }
-    });
+    }
+    if let Some((_, at)) = cursor {
+        ui.painter().circle_stroke(at, 10.0, Stroke::new(2.0, *colours.accent));
+        ui.painter().circle_stroke(at, 12.0, Stroke::new(1.0, *colours.background));
+    }
+    if let Some(at) = seen.hovered.and_then(at) {
+        ui.painter().circle_stroke(at, 8.0, Stroke::new(2.0, *colours.text));
+    }
 }
 
 /// The row under the pointer in two lines.
@@ -168,16 +164,22 @@ fn told(ui: &mut Ui, session: &Session, solved: &Solved, row: u32, covered: bool
     }
 }
 
+fn reference_told(ui: &mut Ui, session: &Session, point: u32, role: &str, row: u32) {
+    ui.label(format!("{role} reference, row {}", words::count(u64::from(row))));
+    let partners = session.map.partners.iter().flat_map(|partners| partners.safe.iter().chain(&partners.harmful));
+    if let Some((_, share)) = partners.into_iter().find(|(partner, _)| *partner == point) {
+        widgets::muted(ui, format!("Takes {:.0} % of the selected row's mass on this side.", share * 100.0));
+    }
+}
+
 /// The averages as a cross, and the cut as a line: score = (1-λ)·pull - λ·push.
-fn grid(ui: &Ui, session: &Session, solved: &Solved, camera: Camera, rect: Rect) {
-    let colours = palette(ui.style());
-    ui.painter().rect_filled(rect, 0.0, *colours.background);
+fn grid(painter: &Painter, colours: &Palette, session: &Session, solved: &Solved, camera: Camera, rect: Rect) {
     let origin = camera.to_screen([0.0, 0.0], rect);
     if rect.x_range().contains(origin.x) {
-        ui.painter().vline(origin.x, rect.y_range(), Stroke::new(1.0, *colours.grid));
+        painter.vline(origin.x, rect.y_range(), Stroke::new(1.0, *colours.grid));
     }
     if rect.y_range().contains(origin.y) {
-        ui.painter().hline(rect.x_range(), origin.y, Stroke::new(1.0, *colours.grid));
+        painter.hline(rect.x_range(), origin.y, Stroke::new(1.0, *colours.grid));
     }
     if solved.ranking.by != RankBy::Score {
         return;
@@ -185,7 +187,7 @@ fn grid(ui: &Ui, session: &Session, solved: &Solved, camera: Camera, rect: Rect)
     let cut = solved.ranking.cut_key(session.counts.machine_keep);
     let ends = cut_line(solved.plan.settings.lambda, cut).map(|place| camera.to_screen(place, rect));
     if let Some([from, to]) = across(ends, rect) {
-        ui.painter().extend(Shape::dashed_line(&[from, to], Stroke::new(1.5, *colours.accent), 6.0, 4.0));
+        painter.extend(Shape::dashed_line(&[from, to], Stroke::new(1.5, *colours.accent), 6.0, 4.0));
     }
 }
 
@@ -222,50 +224,6 @@ fn across([from, to]: [Pos2; 2], rect: Rect) -> Option<[Pos2; 2]> {
     (least < most).then(|| [from + along * least, from + along * most])
 }
 
-fn points(ui: &Ui, cx: &Cx<'_>, solved: &Solved, camera: Camera, rect: Rect) {
-    let session = cx.app.session();
-    let colours = palette(ui.style());
-    let scale = ui.ctx().pixels_per_point();
-    // The viewport of the callback is rounded to pixels; so is the camera's rectangle.
-    let rect = rect.intersect(ui.clip_rect());
-    let rows = solved.ranking.len();
-    let view = view_uniform(camera, rect, scale, colours, row_widgets::cut_unit(session), {
-        let dropped = rows - session.counts.machine_keep.min(rows);
-        // Without the ranking of the cut no point is dropped by the machine.
-        (u32::try_from(dropped).unwrap_or(u32::MAX), rows)
-    });
-    ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, MapPaint { cloud: solved.cloud.clone(), view }));
-}
-
-/// What the shader needs to know of a frame.
-fn view_uniform(
-    camera: Camera,
-    rect: Rect,
-    scale: f32,
-    colours: &Palette,
-    cut: f32,
-    (dropped, rows): (u32, usize),
-) -> ViewUniform {
-    let straight = |colour: Color32| colour.to_normalized_gamma_f32();
-    let (clip_scale, offset) = camera.clip(rect);
-    let half = rect.size() * scale / 2.0;
-    // Many points are drawn smaller and let those below shine through.
-    let crowd = (rows.max(1) as f32).log10();
-    ViewUniform {
-        scale: clip_scale,
-        offset,
-        half_size: half.into(),
-        radius: (6.0 - 0.6 * crowd).clamp(2.0, 5.0) * scale,
-        alpha: (1.25 - 0.12 * crowd).clamp(0.4, 0.95),
-        dropped,
-        linear: 0,
-        cut,
-        padding: 0,
-        by_hand: straight(*colours.by_hand),
-        score: colours.score.map(|colour| straight(*colour)),
-    }
-}
-
 /// What the directions mean, at the edges.
 fn frame_words(ui: &Ui, rect: Rect) {
     let colours = palette(ui.style());
@@ -279,44 +237,10 @@ fn frame_words(ui: &Ui, rect: Rect) {
     }
 }
 
-/// What shapes and colours mean.
-fn legend(ui: &Ui, head: Rect) {
-    let colours = palette(ui.style());
-    let painter = ui.painter();
-    painter.rect_filled(head, 0.0, *colours.background);
-    let title = FontId::new(tokens().sizes.small, theme::semibold());
-    let font = FontId::proportional(tokens().sizes.small);
-    let at = pos2(head.left() + 16.0, head.center().y);
-    let title = painter.text(at, Align2::LEFT_CENTER, "Map of forces", title, *colours.muted);
-    let mut at = pos2(title.right() + 28.0, head.center().y);
-    let (kept, dropped) = (colours.score_at(0.15), colours.score_at(0.9));
-    for text in ["kept", "dropped", "by hand", "cut"] {
-        if at.x + 64.0 > head.right() - 72.0 {
-            return;
-        }
-        match text {
-            "kept" => {
-                painter.circle_filled(at, 4.0, kept);
-            }
-            "dropped" => {
-                let points = vec![at + vec2(0.0, -5.0), at + vec2(5.0, 4.0), at + vec2(-5.0, 4.0)];
-                painter.add(Shape::convex_polygon(points, dropped, Stroke::NONE));
-            }
-            "by hand" => {
-                painter.circle_stroke(at, 5.0, Stroke::new(1.5, *colours.by_hand));
-            }
-            _ => {
-                let dash = [at + vec2(-6.0, 0.0), at + vec2(6.0, 0.0)];
-                painter.extend(Shape::dashed_line(&dash, Stroke::new(1.5, *colours.accent), 5.0, 2.0));
-            }
-        }
-        let label = painter.text(at + vec2(12.0, 0.0), Align2::LEFT_CENTER, text, font.clone(), *colours.muted);
-        at.x = label.right() + 20.0;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use egui::pos2;
+
     use super::*;
 
     #[test]

@@ -13,6 +13,7 @@ mod distribution;
 mod evidence;
 mod export;
 pub mod map;
+mod map_legend;
 mod purify;
 pub mod review;
 mod row_widgets;
@@ -72,6 +73,7 @@ impl Panes {
         let mut out = Vec::new();
         let narrow = ui.available_width() < NARROW;
         let colours = palette(ui.style());
+        let mut map_rect = None;
         let mut sizes = (app.state.map_height, app.state.evidence_width);
         {
             let mut cx = Cx { app, out: &mut out };
@@ -94,12 +96,13 @@ impl Panes {
                 Step::Data => framed(ui, ground.inner_margin(20), &mut self.data, &mut cx),
                 Step::Purify => framed(ui, ground.inner_margin(20), &mut self.purify, &mut cx),
                 Step::Export => framed(ui, ground.inner_margin(20), &mut self.export, &mut cx),
-                Step::Review => self.show_review(ui, ground, &mut cx, &mut sizes),
+                Step::Review => map_rect = self.show_review(ui, ground, &mut cx, &mut sizes),
             }
             self.settings.show(ui, &mut cx);
             self.commands.show(ui, &mut cx);
         }
         (app.state.map_height, app.state.evidence_width) = sizes;
+        app.session.map.rect = map_rect;
         if app.step == Step::Review {
             app.session.table.scroll_to = None;
         }
@@ -114,7 +117,14 @@ impl Panes {
         app.actions.extend(out);
     }
 
-    fn show_review(&mut self, ui: &mut Ui, ground: Frame, cx: &mut Cx<'_>, sizes: &mut (f32, f32)) {
+    /// Returns where the map is, if it is shown.
+    fn show_review(
+        &mut self,
+        ui: &mut Ui,
+        ground: Frame,
+        cx: &mut Cx<'_>,
+        sizes: &mut (f32, f32),
+    ) -> Option<egui::Rect> {
         let colours = palette(ui.style());
         let whole = ui.available_size();
         let panel = Frame::new().fill(*colours.panel);
@@ -139,6 +149,7 @@ impl Panes {
             }
         }
         let room = ui.available_height();
+        let mut map_rect = None;
         if cx.app.state.show_map && room > 400.0 && cx.app.session().solved.is_some() {
             let tallest = room - 180.0;
             let resizing = hold_size(ui, "map", sizes.0.min(tallest));
@@ -148,11 +159,13 @@ impl Panes {
                 .resizable(true)
                 .frame(ground)
                 .show(ui, |ui| self.map.ui(ui, cx));
+            map_rect = Some(map.response.rect);
             if resizing {
                 sizes.0 = map.response.rect.height();
             }
         }
         framed(ui, ground, &mut self.review, cx);
+        map_rect
     }
 }
 

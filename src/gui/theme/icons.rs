@@ -36,6 +36,10 @@ pub const MENU: &str = "\u{e2f0}";
 pub const PURIFY: &str = "\u{e6a2}";
 pub const FRAME: &str = "\u{e1d6}";
 pub const MORE: &str = "\u{e1fe}";
+pub const HAND: &str = "\u{e298}";
+pub const BOX: &str = "\u{e69a}";
+pub const LASSO: &str = "\u{edc6}";
+pub const SAVE: &str = "\u{e248}";
 
 #[cfg(test)]
 mod tests {

@@ -44,7 +44,7 @@ def main():
         model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
         with warnings.catch_warnings():
             # peft only warns of keys that it does not find.
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
             tuned = PeftModel.from_pretrained(model, adapter).eval()
         wanted = {name.replace(".default", "") for name, _ in tuned.named_parameters() if "lora_" in name}
         written = set(load_file(adapter / "adapter_model.safetensors"))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use egui_notify::{Anchor, Toasts};
 
 use super::GuiOptions;
-use super::action::{self, Action};
+use super::action::Action;
 use super::backend::Backend;
 use super::panes::Panes;
 use super::roles::Role;
@@ -382,7 +382,7 @@ impl eframe::App for App {
         if self.palette_open || self.cheat_sheet_open {
             // The overlay has the keys.
         } else {
-            self.actions.extend(action::from_keys(ctx));
+            self.actions.extend(super::keys::from_keys(ctx));
         }
         self.apply_all();
         self.session.follow_reading();

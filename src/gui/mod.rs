@@ -12,6 +12,7 @@ mod app;
 mod apply;
 pub mod backend;
 mod checks;
+mod keys;
 pub mod map;
 mod map_work;
 mod panes;

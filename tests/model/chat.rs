@@ -107,7 +107,8 @@ fn an_answer_without_an_end_token_gets_one() {
     let row = tokenizer.chat(&messages(&json!(chat)), 512).expect("a row");
     let learnt: Vec<String> =
         tokenizer.preview(&row).into_iter().filter(|piece| piece.supervised).map(|piece| piece.text).collect();
-    assert_eq!(learnt, ["b\n<|im_end|>", "d\n<|im_end|>"]);
+    // The tokenizer joins the blank before the first answer with it; the two are one token.
+    assert_eq!(learnt, [" b\n<|im_end|>", "d\n<|im_end|>"]);
 }
 
 #[test]

@@ -240,7 +240,7 @@ impl ChatTokenizer {
     }
 
     /// Token numbers and the bytes that each stands for.
-    fn encode(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), RowFault> {
+    fn encode(&self, text: &str) -> Result<Encoded, RowFault> {
         let encoding = self.tokenizer.encode(text, false).map_err(|error| RowFault::Tokenizer(error.to_string()))?;
         Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
     }
@@ -274,6 +274,9 @@ impl ChatTokenizer {
         self.tokenizer.get_added_tokens_decoder().get(&token).is_some_and(|token| token.special)
     }
 }
+
+/// Token numbers, and the first byte and the end of each in the text.
+type Encoded = (Vec<u32>, Vec<(usize, usize)>);
 
 fn finish(mut row: ChatTokens, most: usize) -> Result<ChatTokens, RowFault> {
     // The first token is predicted from nothing.

@@ -11,6 +11,7 @@ mod cost;
 mod cpu;
 mod entries;
 mod error;
+mod fixed_point;
 mod gibbs;
 mod kernel;
 mod log_domain;

@@ -12,7 +12,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::simd::LANES;
+use super::entries::LANES;
+use super::fixed_point::FixedPoint;
 use super::{Points, TransportError};
 use crate::jobs::Progress;
 
@@ -50,6 +51,8 @@ pub(crate) struct Clouds<'a> {
     x: Cow<'a, [f32]>,
     /// Unit reference rows, zero rows as padding.
     y: Vec<f32>,
+    /// For products in 16-bit integers, where the processor has them.
+    fixed: Option<FixedPoint>,
 }
 
 /// ‖row‖ of every row; an error for rows without a direction.
@@ -110,7 +113,9 @@ impl<'a> Clouds<'a> {
             let rows = unit(name, *points)?;
             y[block.start * LANES * dim..][..rows.len()].copy_from_slice(&rows);
         }
-        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y })
+        let largest = x.par_chunks(1 << 16).map(|part| part.iter().fold(0.0f32, |a, v| a.max(v.abs())));
+        let fixed = FixedPoint::new(&y, dim, largest.reduce(|| 0.0, f32::max));
+        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y, fixed })
     }
 
     /// Rows of a strip: small enough to stay in the cache and to hear a cancel.
@@ -136,10 +141,22 @@ impl<'a> Clouds<'a> {
         self.product(self.rows(first, rows), &self.y, self.groups * LANES, out);
     }
 
-    /// As [`Clouds::cosines`], of any rows.
-    pub(crate) fn cosines_of(&self, rows: &[usize], out: &mut [[f32; LANES]]) {
+    /// As [`Clouds::cosines`], to 10⁻⁵ and at twice the rate where the processor can.
+    pub(crate) fn fast_cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
+        match &self.fixed {
+            Some(fixed) => fixed.product(self.rows(first, rows), self.dim, out),
+            None => self.cosines(first, rows, out),
+        }
+    }
+
+    /// [`Clouds::cosines`] and [`Clouds::fast_cosines`] of any rows.
+    pub(crate) fn both_cosines(&self, rows: &[usize], exact: &mut [[f32; LANES]], fast: &mut [[f32; LANES]]) {
         let x: Vec<f32> = rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect();
-        self.product(&x, &self.y, self.groups * LANES, out);
+        self.product(&x, &self.y, self.groups * LANES, exact);
+        match &self.fixed {
+            Some(fixed) => fixed.product(&x, self.dim, fast),
+            None => fast.copy_from_slice(exact),
+        }
     }
 
     fn rows(&self, first: usize, rows: usize) -> &[f32] {

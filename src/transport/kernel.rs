@@ -195,9 +195,11 @@ impl<'a> Kernel<'a> {
     fn compute(&mut self, first: bool, progress: &dyn Progress) -> Result<Vec<f32>, TransportError> {
         let n = self.clouds.rows as u64;
         let done = AtomicU64::new(0);
-        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, .. } = self;
+        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, format, .. } =
+            self;
         let (clouds, level, epsilon, lift) = (*clouds, *level, *epsilon, &*lift);
         let (strip_rows, task_rows) = (*strip_rows, *task_rows);
+        let half = *format == KernelFormat::Half;
         let reaches: Vec<Vec<[f32; LANES]>> = tasks
             .par_iter_mut()
             .zip(split_blocks(row_offsets, task_rows))
@@ -216,7 +218,11 @@ impl<'a> Kernel<'a> {
                     let rows = strip_rows.min(task.rows - from);
                     let Scratch { strip, .. } = &mut buffers;
                     strip.resize(strip_rows * clouds.groups, [0.0; LANES]);
-                    clouds.cosines(task.first + from, rows, strip);
+                    if half {
+                        clouds.fast_cosines(task.first + from, rows, strip);
+                    } else {
+                        clouds.cosines(task.first + from, rows, strip);
+                    }
                     for (b, block) in clouds.blocks.iter().enumerate() {
                         for r in 0..rows {
                             let row = &strip[r * clouds.groups + block.start..][..block.groups];

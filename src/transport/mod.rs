@@ -13,6 +13,7 @@ mod cost;
 mod cpu;
 mod entries;
 mod error;
+mod fixed_point;
 mod gibbs;
 mod gpu;
 mod kernel;

@@ -1,6 +1,7 @@
 //! Whether a 16-bit kernel serves a problem.
 //!
-//! Purpose: compare, on sampled rows, the first potentials (g = 0) from the rounded and from the unrounded kernel.
+//! Purpose: compare, on sampled rows, the first potentials (g = 0) from the rounded kernel of rounded cosines
+//! and from the unrounded one.
 //! The tolerances of a 16-bit engine are rms 1e-3 and maximum 5e-3 of the standard deviation of f; half of them is
 //! demanded here, since later potentials weigh fewer columns. Constraint: the same bits for any number of threads.
 
@@ -55,8 +56,8 @@ fn sampled(clouds: &Clouds<'_>, epsilon: PerBlock, seed: u64) -> Vec<Vec<Sampled
     rows.par_chunks(STRIP)
         .flat_map_iter(|rows| {
             let mut exact = vec![[0.0; LANES]; rows.len() * clouds.groups];
-            clouds.cosines_of(rows, &mut exact);
-            let rounded = exact.clone();
+            let mut rounded = exact.clone();
+            clouds.both_cosines(rows, &mut exact, &mut rounded);
             let pairs = exact.chunks_exact(clouds.groups).zip(rounded.chunks_exact(clouds.groups));
             let found: Vec<Vec<Sampled>> = pairs
                 .map(|(exact, rounded)| {

@@ -63,7 +63,7 @@ fn potentials_and_marginals_meet_the_oracle_in_every_format() {
                 assert!(largest <= limit, "{label}: {largest:e}");
                 assert!((found.cost - exact.dual(&log_weights)).abs() <= 1e-5, "{label}: {}", found.cost);
                 let error = marginal_errors(&reference, &weights, &found);
-                assert!(error <= if format == KernelFormat::Half { 2e-4 } else { 3e-5 }, "{label}: {error:e}");
+                assert!(error <= if format == KernelFormat::Half { 6e-4 } else { 3e-5 }, "{label}: {error:e}");
             }
         }
     }

@@ -113,7 +113,7 @@ pub trait Backend: Send + Sync + 'static {
     /// The engine's name for the status line.
     fn engine(&self) -> String;
     /// Sniffs the file; [`RowSource::index`] reads it.
-    fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String>;
+    fn open(&self, path: &Path, mapping: Option<Mapping>, progress: &dyn Progress) -> Result<Handle, String>;
     /// The project that belongs to a custom file.
     fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String>;
     /// Repeats, near-duplicates and languages of a set that was read to its end. Reads every text.
@@ -248,9 +248,9 @@ impl Backend for Library {
         self.engine.name()
     }
 
-    fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String> {
+    fn open(&self, path: &Path, mapping: Option<Mapping>, progress: &dyn Progress) -> Result<Handle, String> {
         let options = OpenOptions { mapping, ..OpenOptions::default() };
-        Ok(Arc::new(Dataset::begin(path, &options).map_err(say)?))
+        Ok(Arc::new(Dataset::begin_watched(path, &options, progress).map_err(say)?))
     }
 
     fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String> {

@@ -110,10 +110,10 @@ struct Report {
 fn inspect(path: &Path, arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<Report> {
     let mut options = OpenOptions::default();
     if !arguments.map.is_empty() {
-        let detected = Dataset::begin(path, &options)?.mapping();
+        let detected = Dataset::begin_watched(path, &options, terminal)?.mapping();
         options.mapping = Some(detected.with_overrides(&arguments.map)?);
     }
-    let dataset = Dataset::begin(path, &options)?;
+    let dataset = Dataset::begin_watched(path, &options, terminal)?;
     // A file without a usable row still has findings and a quarantine worth showing.
     let unusable = match dataset.index(terminal) {
         Ok(()) => None,

@@ -22,7 +22,7 @@ use super::{
     Compression, Container, ContentHash, DataError, Finding, FindingKind, Format, Mapping, Quarantined, Row, RowId,
     Schema, Severity, Turn, delimited,
 };
-use crate::jobs::Progress;
+use crate::jobs::{Progress, Silent};
 
 /// No record is longer than this, whatever the options say; lengths are kept in 32 bits.
 pub(super) const MAX_RECORD_BYTES: u64 = 1 << 30;
@@ -98,7 +98,7 @@ impl Dataset {
     /// The file cannot be read, or nothing in it is a usable row (then the reason says why and the findings
     /// are in the message).
     pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Result<Self, DataError> {
-        let dataset = Self::begin(path, options)?;
+        let dataset = Self::begin_watched(path, options, progress)?;
         dataset.index(progress)?;
         Ok(dataset)
     }
@@ -110,16 +110,30 @@ impl Dataset {
     /// The file cannot be opened, is in a format that cannot be read (the reason says which and what to do), or the
     /// mapping of the options names fields that are not there.
     pub fn begin(path: &Path, options: &OpenOptions) -> Result<Self, DataError> {
-        Self::begin_with(path, source::open_file(path)?, options)
+        Self::begin_watched(path, options, &Silent)
     }
 
-    /// [`Dataset::begin`] with the open file; `path` is what messages call it.
-    pub(super) fn begin_with(path: &Path, file: File, options: &OpenOptions) -> Result<Self, DataError> {
+    /// [`Dataset::begin`] that tells how far it is and can be stopped: packed Parquet is read from its end, so it is
+    /// unpacked whole before anything is known of it.
+    ///
+    /// # Errors
+    /// As [`Dataset::begin`], and the user cancelled.
+    pub fn begin_watched(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Result<Self, DataError> {
+        Self::begin_with(path, source::open_file(path)?, options, progress)
+    }
+
+    /// [`Dataset::begin_watched`] with the open file; `path` is what messages call it.
+    pub(super) fn begin_with(
+        path: &Path,
+        file: File,
+        options: &OpenOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, DataError> {
         let failed = |source| DataError::Io { path: path.to_owned(), source };
         let unusable = |reason| DataError::Unusable { path: path.to_owned(), reason };
         let file = Arc::new(file);
         let stamp = Stamp::of(&file).map_err(failed)?;
-        let source = source::open(path, &file, options)?;
+        let source = source::open(path, &file, options, progress)?;
         let mark = sniff::encoding(&source.head).map_err(unusable)?;
         let text = source.head.get(mark..).unwrap_or_default();
         let is_parquet = source.wrapping.is_parquet;

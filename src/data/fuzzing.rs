@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{DataError, Dataset, OpenOptions};
+use crate::jobs::Silent;
 
 /// What messages call the bytes.
 pub const NAME: &str = "input";
@@ -21,7 +22,7 @@ pub fn read(content: &[u8], options: &OpenOptions) -> (Option<Dataset>, Result<(
     let file = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(content).map(|()| file));
     let begun = file
         .map_err(|source| DataError::Io { path: path.to_owned(), source })
-        .and_then(|file| Dataset::begin_with(path, file, options));
+        .and_then(|file| Dataset::begin_with(path, file, options, &Silent));
     match begun {
         Ok(dataset) => {
             let result = dataset.index_here();

@@ -23,10 +23,20 @@ pub(super) struct Classes {
     pub slash: u64,
 }
 
+/// The backslashes that begin an escape, and the bytes behind them, when the first byte is in none.
+#[inline]
+pub(super) fn escapes(slash: u64) -> (u64, u64) {
+    const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+    // In a run of backslashes every other one is escaped. The subtraction carries through each run; comparing with the
+    // odd places tells at which of its places it began.
+    let ends = ((slash << 1) | ODD).wrapping_sub(slash) ^ ODD;
+    (ends & slash, ends ^ slash)
+}
+
 #[cfg(target_arch = "x86_64")]
-pub(super) use sse2::{classes, specials, specials_16};
+pub(super) use sse2::{classes, letters_u, specials, specials_16};
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use swar::{classes, specials, specials_16};
+pub(super) use swar::{classes, letters_u, specials, specials_16};
 
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
@@ -65,6 +75,14 @@ mod sse2 {
                 slash: joined(lanes.map(|lane| slash(lane))),
             }
         }
+    }
+
+    /// Where `u` stands.
+    #[inline]
+    pub fn letters_u(bytes: &[u8; LANES]) -> u64 {
+        let lanes: [__m128i; 4] = bytemuck::cast(*bytes);
+        // SAFETY: SSE2 is a part of x86-64.
+        unsafe { joined(lanes.map(|lane| _mm_cmpeq_epi8(lane, _mm_set1_epi8(b'u' as i8)))) }
     }
 
     #[inline]
@@ -152,6 +170,10 @@ mod swar {
         mask(bytes, special) as u32
     }
 
+    pub fn letters_u(bytes: &[u8; LANES]) -> u64 {
+        mask(bytes, |eight| within(eight, b'u', 1))
+    }
+
     pub fn classes(bytes: &[u8; LANES]) -> Classes {
         Classes {
             word: mask(bytes, |eight| within(eight | (0x20 * ONES), b'a', 26) | within(eight, b'0', 10)),
@@ -193,10 +215,29 @@ mod tests {
                 behind: slow(&bytes, |byte| (0x80..0xc0).contains(&byte)),
                 slash: slow(&bytes, |byte| byte == b'\\'),
             };
+            let u = slow(&bytes, |byte| byte == b'u');
+            assert_eq!([letters_u(&bytes), swar::letters_u(&bytes)], [u; 2], "{bytes:?}");
             let first: &[u8; 16] = bytes.first_chunk().expect("16 of 64");
             assert_eq!((specials(&bytes), classes(&bytes)), (special, expected), "{bytes:?}");
             assert_eq!((swar::specials(&bytes), swar::classes(&bytes)), (special, expected), "{bytes:?}");
             assert_eq!([specials_16(first), swar::specials_16(first)], [special as u16 as u32; 2], "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_told_in_runs_of_any_length() {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(12);
+        for round in 0..20_000 {
+            let few: u64 = random.random();
+            let slash = if round % 2 == 0 { few } else { few | random.random::<u64>() };
+            let (mut begins, mut escaped) = (0u64, 0u64);
+            for at in 0..LANES {
+                if slash >> at & 1 == 1 && escaped >> at & 1 == 0 {
+                    begins |= 1 << at;
+                    escaped |= 1u64.checked_shl(at as u32 + 1).unwrap_or(0);
+                }
+            }
+            assert_eq!(escapes(slash), (begins, escaped), "{slash:b}");
         }
     }
 }

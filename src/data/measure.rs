@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use super::escapes::{escape_at, hex4};
-use super::lanes::{LANES, classes};
+use super::lanes::{LANES, classes, escapes, letters_u};
 use super::record::Parts;
 use super::{ContentHash, Speaker};
 
@@ -58,31 +58,40 @@ fn count<const ESCAPES: bool>(text: &str) -> Length {
         let (mut word, mut mark) = (classes.word, classes.visible & !classes.word);
         // Bytes that are not the first of their character.
         let mut behind = classes.behind;
-        let mut escapes = if ESCAPES { classes.slash } else { 0 };
-        if escapes | classes.high != 0 {
-            let table = &*TABLE;
-            while escapes != 0 {
-                let first = escapes.trailing_zeros() as usize;
-                let (bytes, class) = escape(table, rest, first);
+        if ESCAPES && classes.slash != 0 {
+            let (begin, escaped) = escapes(classes.slash);
+            if size == LANES && begin >> (LANES - 1) == 1 {
+                // The other half of this escape is not among these bytes.
+                size -= 1;
+            }
+            // Behind a backslash, letters stand for blanks, and marks for themselves.
+            (word, mark, behind) = (word & !escaped, mark & !begin, behind | escaped);
+            let mut long = escaped & letters_u(lanes);
+            while long != 0 {
+                let first = (long.trailing_zeros() as usize).saturating_sub(1);
+                let (bytes, class) = long_escape(&TABLE, rest, first);
                 if first > 0 && first + bytes > size {
                     size = first;
                     break;
                 }
                 let span = span(first, bytes);
-                escapes &= !span;
+                long &= !span;
                 behind |= span & (span - 1);
                 (word, mark) = (word & !span, mark & !span);
                 put(class, span, &mut word, &mut mark);
             }
-            let mut leads = classes.high & !classes.behind & span(0, size);
+        }
+        let mut leads = classes.high & !classes.behind & span(0, size);
+        if leads != 0 {
+            let table = &*TABLE;
+            let last = LANES - 1 - leads.leading_zeros() as usize;
+            if last > 0 && last + length_of(rest.get(last).copied().unwrap_or_default()) > size {
+                (size, leads) = (last, leads & !(1 << last));
+            }
             while leads != 0 {
                 let first = leads.trailing_zeros() as usize;
                 leads &= leads - 1;
                 let (bytes, class) = character(table, rest, first);
-                if first > 0 && first + bytes > size {
-                    size = first;
-                    break;
-                }
                 put(class, span(first, bytes), &mut word, &mut mark);
             }
         }
@@ -108,61 +117,49 @@ fn put(class: Class, span: u64, word: &mut u64, mark: &mut u64) {
     *mark |= (span & span.wrapping_neg()) & 0u64.wrapping_sub(u64::from(class == Class::Mark));
 }
 
-/// Length in bytes and class of the escape at `at`.
+/// Length in bytes and class of the `\u` escape at `at`.
 #[inline(always)]
-fn escape(table: &Table, bytes: &[u8], at: usize) -> (usize, Class) {
-    match bytes.get(at + 1) {
-        Some(b'u') => match hex4(bytes, at + 2) {
-            Some(0xD800..=0xDBFF) | None => {
-                let (character, length) = escape_at(bytes, at);
-                (length, table.class(u32::from(character)))
-            }
-            Some(code) => (6, table.class(code)),
-        },
-        Some(b'n' | b't' | b'r' | b'b' | b'f') => (2, Class::Blank),
-        _ => (2, Class::Mark),
+fn long_escape(table: &Table, bytes: &[u8], at: usize) -> (usize, Class) {
+    match hex4(bytes, at + 2) {
+        Some(0xD800..=0xDBFF) | None => {
+            let (character, length) = escape_at(bytes, at);
+            (length, table.class(u32::from(character)))
+        }
+        Some(code) => (6, table.class(code)),
     }
+}
+
+/// Bytes of the character that begins with `lead`, which is none of ASCII.
+#[inline(always)]
+fn length_of(lead: u8) -> usize {
+    2 + usize::from(lead >= 0xe0) + usize::from(lead >= 0xf0)
 }
 
 /// Length in bytes and class of the character beyond ASCII at `at`.
 #[inline(always)]
 fn character(table: &Table, bytes: &[u8], at: usize) -> (usize, Class) {
     let lead = bytes.get(at).copied().unwrap_or_default();
-    let length = if lead < 0xe0 { 2 } else { 3 + usize::from(lead >= 0xf0) };
-    if let Some(Some(class)) = table.leads.get(usize::from(lead)) {
-        return (length, *class);
-    }
     let next = |by: usize| u32::from(bytes.get(at + by).copied().unwrap_or_default() & 0x3f);
-    let code = match length {
-        2 => u32::from(lead & 0x1f) << 6 | next(1),
-        3 => u32::from(lead & 0x0f) << 12 | next(1) << 6 | next(2),
-        _ => u32::from(lead & 0x07) << 18 | next(1) << 12 | next(2) << 6 | next(3),
-    };
-    (length, table.class(code))
+    if lead >= 0xf0 {
+        return (4, table.class(u32::from(lead & 0x07) << 18 | next(1) << 12 | next(2) << 6 | next(3)));
+    }
+    // Two and three bytes alternate in many texts: both codes are made, and one is chosen without a branch.
+    let two = u32::from(lead & 0x1f) << 6 | next(1);
+    let three = u32::from(lead & 0x0f) << 12 | next(1) << 6 | next(2);
+    (length_of(lead), table.class(if lead >= 0xe0 { three } else { two }))
 }
 
-/// [`class_of`] by look-up.
-struct Table {
-    /// Two bits a character, up to the planes that are all of one class.
-    bits: Vec<u8>,
-    /// The class of all characters that begin with this byte, where they share one.
-    leads: Vec<Option<Class>>,
-}
+/// [`class_of`] by look-up: two bits a character, up to the planes that are all of one class.
+struct Table(Vec<u8>);
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut bits = vec![0u8; TABLED as usize / 4];
-    let mut leads: Vec<Option<Option<Class>>> = vec![None; 256];
     for character in (0..TABLED).filter_map(char::from_u32) {
-        let class = class_of(character);
         if let Some(four) = bits.get_mut(character as usize / 4) {
-            *four |= (class as u8) << (character as u32 % 4 * 2);
-        }
-        let lead = character.encode_utf8(&mut [0; 4]).as_bytes().first().map(|byte| usize::from(*byte));
-        if let Some(lead) = lead.and_then(|lead| leads.get_mut(lead)) {
-            *lead = Some(lead.map_or(Some(class), |other| other.filter(|other| *other == class)));
+            *four |= (class_of(character) as u8) << (character as u32 % 4 * 2);
         }
     }
-    Table { bits, leads: leads.into_iter().map(Option::flatten).collect() }
+    Table(bits)
 });
 
 /// Characters below this stand in the table.
@@ -171,7 +168,7 @@ const TABLED: u32 = 0x2_0000;
 impl Table {
     #[inline(always)]
     fn class(&self, code: u32) -> Class {
-        match self.bits.get(code as usize / 4) {
+        match self.0.get(code as usize / 4) {
             Some(four) => {
                 let bits = four >> (code % 4 * 2);
                 // Two selections instead of three ways.

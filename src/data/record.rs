@@ -104,7 +104,8 @@ impl Plan {
 
 /// True where there is nothing to read.
 pub(super) fn is_blank(text: &str) -> bool {
-    text.chars().all(char::is_whitespace)
+    // Most texts are told by their first byte.
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.chars().all(char::is_whitespace)
 }
 
 /// Names of fields as they stand in sentences: bounded, no control characters.

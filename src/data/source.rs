@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use super::sniff::{self, Wrapping};
 use super::{Compression, DataError, OpenOptions, columnar, spool, unpack};
+use crate::jobs::Progress;
 
 /// Reads at a position without moving a cursor.
 pub(super) trait ReadAt: Send + Sync {
@@ -118,8 +119,16 @@ pub(super) fn open_file(path: &Path) -> Result<File, DataError> {
     File::open(path).map_err(failed)
 }
 
+/// How many bytes are unpacked between two looks at the user's wish to stop.
+const UNPACKED_AT_A_TIME: u64 = 4 << 20;
+
 /// Opens the stream of records of an open file.
-pub(super) fn open(path: &Path, file: &Arc<File>, options: &OpenOptions) -> Result<Source, DataError> {
+pub(super) fn open(
+    path: &Path,
+    file: &Arc<File>,
+    options: &OpenOptions,
+    progress: &dyn Progress,
+) -> Result<Source, DataError> {
     let failed = |source| DataError::Io { path: path.to_owned(), source };
     let unusable = |reason: String| DataError::Unusable { path: path.to_owned(), reason };
     let consumed = Arc::new(AtomicU64::new(0));
@@ -149,7 +158,13 @@ pub(super) fn open(path: &Path, file: &Arc<File>, options: &OpenOptions) -> Resu
         if inner.starts_with(b"PAR1") {
             // Parquet is read from its end, so it has to be unpacked whole first.
             wrapping.is_parquet = true;
-            std::io::copy(&mut stream, &mut std::io::sink()).map_err(failed)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let total = file.metadata().map_err(failed)?.len();
+            while std::io::copy(&mut (&mut stream).take(UNPACKED_AT_A_TIME), &mut std::io::sink()).map_err(failed)? > 0
+            {
+                progress.check()?;
+                progress.tick(&format!("unpacking {name}"), consumed.load(Ordering::Relaxed).min(total), Some(total));
+            }
             drop(stream);
             let handle = unpacked.try_clone().map_err(failed)?;
             let (stream, file) = spool(columnar::parquet_as_jsonl(path, handle, Arc::new(AtomicU64::new(0)))?)?;

@@ -39,7 +39,11 @@ impl<'a> Text<'a> {
     pub fn is_blank(&self) -> bool {
         match self {
             Self::Plain(text) => is_blank(text),
-            Self::Escaped(raw) => characters(raw).all(char::is_whitespace),
+            Self::Escaped(raw) => {
+                let first = raw.as_bytes().first();
+                !first.is_some_and(|byte| byte.is_ascii_graphic() && *byte != b'\\')
+                    && characters(raw).all(char::is_whitespace)
+            }
             Self::Lines(texts) => texts.iter().all(Self::is_blank),
         }
     }

@@ -116,7 +116,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Graphics adapters that can compute, the likely fastest first.
     fn adapters(&self) -> Vec<Adapter>;
     /// Sniffs the file; [`RowSource::index`] reads it.
-    fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String>;
+    fn open(&self, path: &Path, mapping: Option<Mapping>, progress: &dyn Progress) -> Result<Handle, String>;
     /// The project that belongs to a custom file.
     fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String>;
     /// Repeats, near-duplicates and languages of a set that was read to its end. Reads every text.
@@ -255,9 +255,9 @@ impl Backend for Library {
         crate::gpu::adapters()
     }
 
-    fn open(&self, path: &Path, mapping: Option<Mapping>) -> Result<Handle, String> {
+    fn open(&self, path: &Path, mapping: Option<Mapping>, progress: &dyn Progress) -> Result<Handle, String> {
         let options = OpenOptions { mapping, ..OpenOptions::default() };
-        Ok(Arc::new(Dataset::begin(path, &options).map_err(say)?))
+        Ok(Arc::new(Dataset::begin_watched(path, &options, progress).map_err(say)?))
     }
 
     fn project(&self, custom: &Handle, progress: &dyn Progress) -> Result<Box<dyn DecisionLog>, String> {

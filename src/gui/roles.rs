@@ -99,7 +99,7 @@ impl RoleFile {
     ) -> Self {
         let (at, wanted) = (path.clone(), mapping.clone());
         let job = Job::spawn(format!("Reading {}", name_of(&path)), wake, move |context: &JobContext<FileEvent>| {
-            let handle = backend.open(&at, wanted)?;
+            let handle = backend.open(&at, wanted, context)?;
             context.emit(FileEvent::Opened(handle.clone()));
             let indexed = index(&handle, context);
             context.check().map_err(|cancelled| cancelled.to_string())?;

@@ -216,7 +216,7 @@ impl Backend for Fake {
         Vec::new()
     }
 
-    fn open(&self, path: &Path, _mapping: Option<Mapping>) -> Result<Handle, String> {
+    fn open(&self, path: &Path, _mapping: Option<Mapping>, _progress: &dyn Progress) -> Result<Handle, String> {
         if path.ends_with("broken") {
             return Err("no record in it can be read".to_owned());
         }

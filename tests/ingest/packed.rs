@@ -155,3 +155,31 @@ fn a_spool_folder_that_is_not_there_is_named() {
     let error = Dataset::open(&scratch.path, &options, &Silent).expect_err("no folder").to_string();
     assert!(error.contains(&missing.display().to_string()), "{error}");
 }
+
+#[test]
+fn unpacking_a_packed_parquet_file_is_told_and_can_be_stopped() {
+    #[derive(Default)]
+    struct Stops {
+        stages: std::sync::Mutex<Vec<String>>,
+        stopped: bool,
+    }
+    impl dipole::jobs::Progress for Stops {
+        fn tick(&self, stage: &str, done: u64, total: Option<u64>) {
+            assert!(total.is_some_and(|total| done <= total));
+            self.stages.lock().expect("unpoisoned").push(stage.to_owned());
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.stopped
+        }
+    }
+
+    let scratch = file("rows.gz", gzip(&super::parquet::prompts(&[("Say hello", "Hello!")])));
+    let listens = Stops::default();
+    let dataset = Dataset::begin_watched(&scratch.path, &OpenOptions::default(), &listens).expect("opens");
+    assert_eq!(dataset.format().container, Container::Parquet);
+    assert_eq!(*listens.stages.lock().expect("unpoisoned"), ["unpacking rows.gz"]);
+    let stops = Stops { stopped: true, ..Stops::default() };
+    let result = Dataset::begin_watched(&scratch.path, &OpenOptions::default(), &stops);
+    assert!(matches!(result, Err(DataError::Cancelled(_))), "{result:?}");
+}

@@ -19,6 +19,7 @@ mod panes;
 mod pick;
 mod roles;
 mod session;
+mod settings_work;
 mod solved;
 mod state;
 mod text_cache;

@@ -310,6 +310,8 @@ fn calibration_tells_what_the_cut_finds_and_the_manifest_says_how() {
     let manifest = fs::read(out.join("manifest.json")).expect("a manifest");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     assert_eq!(manifest["score"]["calibration"]["grid"], told["calibration"]["found"]["grid"]);
+    let learned_at = &manifest["score"]["weights_learned_at"];
+    assert!(learned_at["chosen"] == true && grid.contains(learned_at), "{learned_at}");
     assert!(manifest["score"]["how"].as_str().is_some_and(|how| how.contains("mean over the chosen pairs")));
     ok(&dipole(home.path(), &["verify", out.to_str().expect("UTF-8")]));
     // A value of the user's narrows the grid.

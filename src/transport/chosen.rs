@@ -3,7 +3,7 @@
 //! Constraint: a trial costs a small part of the solve, and a software adapter never wins: it computes on the same
 //! processor as the CPU engine, a hundred times slower.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -81,7 +81,9 @@ impl ChosenEngine {
         if n as f64 * (row + columns * SWEEPS) < SMALL {
             return Ok((false, "the problem is too small for a graphics processor to repay its start".to_owned()));
         }
-        let found = adapters();
+        // Drivers take their time to answer, and a calibration solves many problems in a row.
+        static FOUND: OnceLock<Vec<Adapter>> = OnceLock::new();
+        let found = FOUND.get_or_init(adapters);
         let asked = settings.adapter.as_ref();
         let Some(adapter) = found.iter().find(|adapter| asked.is_none_or(|asked| *asked == adapter.name)) else {
             return Ok((false, "no graphics adapter was found".to_owned()));

@@ -74,9 +74,9 @@ impl Calibration {
         )
     }
 
-    /// The pair of the grid that separates the canaries best; the weights are learned with it.
+    /// Of the chosen pairs the one that separates the canaries best; the weights are learned with it.
     pub fn best(&self) -> GridPoint {
-        let solved = self.grid.iter().filter(|point| point.auroc.is_some());
+        let solved = self.grid.iter().filter(|point| point.chosen && point.auroc.is_some());
         // Of equals the first.
         let best = solved.rev().max_by(|a, b| a.auroc.unwrap_or(0.0).total_cmp(&b.auroc.unwrap_or(0.0)));
         best.copied().unwrap_or(GridPoint { lambda: 0.7, epsilon: 0.1, auroc: None, chosen: false })

@@ -105,7 +105,7 @@ pub fn score(baseline: Baseline, material: &Material<'_>, progress: &dyn Progres
         Baseline::Sft => Ok(vec![0.0; problem.custom.rows]),
         Baseline::Random => Ok(random(problem.custom.rows, material.seed)),
         Baseline::Dsir => dsir::score(material.custom_texts, material.safe_texts, progress),
-        Baseline::Saft => saft::score(problem.custom, 1, material.seed, progress),
+        Baseline::Saft => saft::score(problem.custom, 1, progress),
         Baseline::Anchor => similarity::nearest(problem, ANCHORS, progress),
         Baseline::Neighbours => similarity::nearest(problem, NEIGHBOURS, progress),
         Baseline::Centroid => Ok(similarity::centroid(problem)),

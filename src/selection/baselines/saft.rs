@@ -17,12 +17,7 @@ const STRIP: usize = 4096;
 /// Scores with `vectors` leading directions.
 ///
 /// The d×d covariance is decomposed instead of the n×d matrix; both have the same right singular vectors.
-pub(super) fn score(
-    custom: Points<'_>,
-    vectors: usize,
-    _seed: u64,
-    progress: &dyn Progress,
-) -> Result<Vec<f64>, SelectionError> {
+pub(super) fn score(custom: Points<'_>, vectors: usize, progress: &dyn Progress) -> Result<Vec<f64>, SelectionError> {
     let dim = custom.dim;
     let centre = similarity::mean(custom);
     let mut covariance = Mat::<f64>::zeros(dim, dim);

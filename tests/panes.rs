@@ -6,5 +6,6 @@ mod panes {
     pub mod window;
 
     mod checks;
+    mod insight;
     mod steps;
 }

@@ -4,6 +4,8 @@
 mod decision_file;
 #[path = "project/export.rs"]
 mod export;
+#[path = "project/insight.rs"]
+mod insight;
 #[path = "project/journal.rs"]
 mod journal;
 #[path = "project/store.rs"]

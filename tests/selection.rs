@@ -10,5 +10,7 @@ mod comparison;
 mod cut;
 #[path = "selection/figures.rs"]
 mod figures;
+#[path = "selection/health.rs"]
+mod health;
 #[path = "selection/settings.rs"]
 mod settings;

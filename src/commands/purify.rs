@@ -136,7 +136,7 @@ impl Done {
     }
 }
 
-fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
+pub(super) fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
     use crate::transport::Stop;
     match stop {
         Stop::Converged => "converged",

@@ -1,6 +1,5 @@
 //! `dipole bench project`: seconds and trustworthiness of the map's projection.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,10 +11,10 @@ use serde_json::json;
 
 use super::median;
 use crate::commands::terminal::Terminal;
-use crate::embedding::Embeddings;
 use crate::embedding::projection::{
     LayoutObserver, Place, ProjectionSettings, neighbour_embedding, principal_plane, trustworthiness,
 };
+use crate::embedding::{Embeddings, Fingerprint, write_vectors};
 
 /// What is projected, and how often.
 #[derive(Debug, clap::Args)]
@@ -82,7 +81,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
         trustworthiness(&some, &places, 15)
     };
     if let Some(path) = &arguments.out {
-        write_npy(path, &places).with_context(|| path.display().to_string())?;
+        write_places(path, &places)?;
     }
     let (plane_s, embedding_s) = (median(plane_s), median(embedding_s));
     let (of_plane, of_embedding) = (trust(&plane), trust(&places));
@@ -138,21 +137,11 @@ fn clusters(rows: usize, dim: usize, seed: u64) -> anyhow::Result<Embeddings> {
     Ok(vectors)
 }
 
-fn write_npy(path: &std::path::Path, places: &[Place]) -> std::io::Result<()> {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 2), }}", places.len());
-    // Magic, version and length take ten bytes; the whole is a multiple of 64 and ends a line.
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(header.len() as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
-    for value in places.iter().flatten() {
-        out.write_all(&value.to_le_bytes())?;
-    }
-    out.flush()
+fn write_places(path: &std::path::Path, places: &[Place]) -> anyhow::Result<()> {
+    let matrix = Embeddings::new(places.len(), 2, places.concat()).context("a matrix")?;
+    let made_by =
+        Fingerprint { encoder: "projection".to_owned(), hash: String::new(), details: serde_json::Map::new() };
+    Ok(write_vectors(path, &[&matrix], &made_by)?)
 }
 
 #[cfg(test)]
@@ -163,7 +152,7 @@ mod tests {
     fn places_survive_the_disk_and_samples_are_distinct() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("places.npy");
-        write_npy(&path, &[[1.0, -2.5], [0.0, 3.0], [4.0, 5.0]]).expect("written");
+        write_places(&path, &[[1.0, -2.5], [0.0, 3.0], [4.0, 5.0]]).expect("written");
         let read = Embeddings::read_npy(&path).expect("read");
         assert_eq!((read.rows(), read.dim(), read.row(0)), (3, 2, [1.0, -2.5].as_slice()));
 

@@ -52,6 +52,12 @@ pub enum Command {
     Merge(super::merge::Merge),
     /// Let a language model answer, with or without an adapter
     Generate(super::generate::Generate),
+    /// Talk with a language model, line by line; from a pipe too
+    Chat(super::chat::Chat),
+    /// Put a model beside its adapters: answers, refusals, over-refusal, perplexity
+    Compare(super::compare::Compare),
+    /// Turn rows into a file of vectors
+    Embed(super::embed::Embed),
     /// Say how much the vector cache takes, or empty it
     Cache(Cache),
     /// List the graphics adapters, test what they compute, and measure how fast they read
@@ -304,7 +310,7 @@ pub struct Cache {
     pub cache: Option<PathBuf>,
 }
 
-fn field_role(text: &str) -> Result<(String, FieldRole), String> {
+pub fn field_role(text: &str) -> Result<(String, FieldRole), String> {
     let (field, role) = text.rsplit_once('=').ok_or("write it as FIELD=ROLE")?;
     if field.is_empty() {
         return Err("the field's name is empty".to_owned());

@@ -15,6 +15,7 @@ mod network;
 mod ops;
 mod peft;
 mod pooling;
+pub mod refusal;
 mod sentence;
 mod spec;
 mod tensors;
@@ -27,7 +28,9 @@ pub use decoder::{Decoder, DecoderSpec, Depth, KeyValueCache, Module, Precision,
 pub use error::ModelError;
 pub use generate::{Generated, Sampling, Stop, Stream, generate};
 pub use merge::{Merged, merge};
+pub(crate) use peft::header_bytes;
 pub use peft::write_tensors;
+pub use refusal::refusal;
 pub use sentence::{SentenceModel, SentenceScratch};
 pub use tensors::{ElementType, TensorFile, TensorInfo, widen};
 pub use tokens::Tokens;

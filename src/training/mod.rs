@@ -8,6 +8,7 @@
 
 mod batches;
 mod checkpoint;
+mod comparison;
 mod error;
 mod events;
 mod log;
@@ -18,6 +19,9 @@ mod schedule;
 mod settings;
 mod trainer;
 
+pub use comparison::{
+    Answer, Comparing, ComparisonEvent, Figures, Perplexity, Probe, ProbeKind, Rate, Side, perplexity,
+};
 pub use error::TrainError;
 pub use events::{Finish, Listener, Silence, StepReport, TrainEvent};
 pub use log::EventLog;

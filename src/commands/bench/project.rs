@@ -8,10 +8,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-use super::arrays::{clusters, write_npy};
+use super::arrays::clusters;
 use super::median;
 use crate::commands::terminal::Terminal;
-use crate::embedding::Embeddings;
+use crate::embedding::{Embeddings, write_npy};
 use crate::embedding::projection::{
     LayoutObserver, Place, ProjectionSettings, neighbour_embedding, principal_plane, trustworthiness,
 };
@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
         trustworthiness(&some, &places, 15)
     };
     if let Some(path) = &arguments.out {
-        write_npy(path, &[places.len(), 2], places.iter().flatten().copied())?;
+        write_npy(path, &[places.len(), 2], places.concat().into_iter())?;
     }
     let (plane_s, embedding_s) = (median(plane_s), median(embedding_s));
     let (of_plane, of_embedding) = (trust(&plane), trust(&places));

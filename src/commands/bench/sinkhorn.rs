@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::arrays::{around, write_npy};
+use super::arrays::around;
 use super::{forget_peak, median, megabytes, peak_bytes};
 use crate::commands::arguments::EngineName;
 use crate::commands::terminal::Terminal;
-use crate::embedding::Embeddings;
+use crate::embedding::{Embeddings, write_npy};
 use crate::transport::{SinkhornSettings, sinkhorn};
 
 /// Directions that both synthetic clouds share.

@@ -2,6 +2,8 @@
 
 #[path = "project/decision_file.rs"]
 mod decision_file;
+#[path = "project/explanations.rs"]
+mod explanations;
 #[path = "project/export.rs"]
 mod export;
 #[path = "project/journal.rs"]

@@ -158,6 +158,9 @@ pub struct Purify {
     /// Bytes the kept kernel may take, for example 2GiB
     #[arg(long, value_name = "SIZE", value_parser = byte_size)]
     pub memory: Option<u64>,
+    /// Leave explanations.csv out of the export
+    #[arg(long)]
+    pub no_explanations: bool,
     /// Licence of the custom data, for the record (repeat)
     #[arg(long, value_name = "NAME")]
     pub licence: Vec<String>,

@@ -10,3 +10,5 @@ mod export;
 mod journal;
 #[path = "project/store.rs"]
 mod store;
+#[path = "project/studies.rs"]
+mod studies;

@@ -30,11 +30,24 @@ fn world(shuffled: bool) -> World {
         fs::write(&path, content).expect("file");
         path
     };
+    // Two words of the row's own kind, two of any kind, three that all kinds use.
     let row = |topic: &str, number: usize| {
-        let words: Vec<&str> = topic.split(' ').collect();
-        let (a, b, more) = (words[number % 4], words[(number / 4 + 1) % 4], MORE[number * 5 % 7]);
+        let pick = |salt: usize| (number * 2_654_435_761 + salt * 40_503) >> 7;
+        let word = |topic: &str, salt: usize| topic.split(' ').nth(pick(salt) % 4).expect("four words").to_owned();
+        let any = |salt: usize| {
+            let all: Vec<&str> = BENIGN.iter().chain(&HARMFUL).copied().collect();
+            word(all[pick(salt) % all.len()], salt + 1)
+        };
+        let more = |salt: usize| MORE[pick(salt) % MORE.len()];
         format!(
-            "{{\"prompt\": \"please say what {a} and {b} mean\", \"completion\": \"{a} with {b} and {more} {number}\"}}\n"
+            "{{\"prompt\": \"please say what {} and {} mean\", \"completion\": \"{} {} {} with {} {}\"}}\n",
+            word(topic, 1),
+            any(2),
+            word(topic, 4),
+            any(5),
+            more(8),
+            more(9),
+            more(10)
         )
     };
     let rows = |topics: &[&str], count: usize, from: usize| -> String {
@@ -172,18 +185,21 @@ fn geometry_agrees_with_true_labels_and_not_with_shuffled_ones() {
 #[test]
 fn robustness_tries_every_disguise_and_finds_what_is_not_disguised() {
     let world = world(false);
-    let report = robustness(&world.trials, &settings(1), 2, &CpuEngine::new(), &Silent).expect("measures");
+    let report = robustness(&world.trials, &settings(1), 1, &CpuEngine::new(), &Silent).expect("measures");
     let table = &report.tables[0];
     assert_eq!(table.rows.len(), Attack::ALL.len() * 4);
     for ranking in ["calibrated", "fixed", "centroid", "10-nn"] {
         let of = |attack: &str| one(table, &[attack, ranking], "auroc");
         assert!(of("plain") > 0.95, "{ranking}: {}", report.text());
-        // Words that no reference has leave a lexical encoder less to go by.
-        assert!(of("rot13") < of("plain"), "{ranking}: {}", report.text());
+    }
+    // Words that no reference has leave a lexical encoder less to go by.
+    for ranking in ["fixed", "centroid"] {
+        let of = |attack: &str| one(table, &[attack, ranking], "auroc");
+        assert!(of("rot13") < of("plain") - 0.05, "{ranking}: {}", report.text());
     }
     // 20 % of 80 rows are held out.
     assert_eq!(one(table, &["plain", "fixed"], "rows_a_draw"), 16.0);
-    assert_eq!(one(table, &["base64", "fixed"], "draws"), 2.0);
+    assert_eq!(one(table, &["base64", "fixed"], "draws"), 1.0);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub enum ProjectError {
     Transport(#[from] TransportError),
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Training(#[from] crate::training::TrainError),
     #[error("{path}: {source}", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
     /// A file of the project, an export or a decision list is malformed; `reason` names row and field.

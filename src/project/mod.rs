@@ -12,6 +12,7 @@ mod decision_file;
 mod demo;
 mod digest;
 mod error;
+mod explanations_csv;
 mod export;
 mod folders;
 mod history;

@@ -10,7 +10,7 @@ use super::{Keep, SelectionError, auroc, average_precision};
 pub use contenders::{Contender, contenders};
 
 /// One line of the table.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Comparison {
     pub name: String,
     pub about: String,
@@ -27,7 +27,7 @@ pub struct Comparison {
 }
 
 /// Figures against labels. `None` inside where nothing can be computed.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measured {
     pub auroc: Option<f64>,
     pub average_precision: Option<f64>,

@@ -8,3 +8,5 @@ mod export;
 mod journal;
 #[path = "project/store.rs"]
 mod store;
+#[path = "project/tuning.rs"]
+mod tuning;

@@ -6,5 +6,7 @@ mod panes {
     pub mod window;
 
     mod checks;
+    mod compare;
     mod steps;
+    mod tune;
 }

@@ -12,3 +12,5 @@ mod journal;
 mod store;
 #[path = "project/studies.rs"]
 mod studies;
+#[path = "project/tuning.rs"]
+mod tuning;

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::app::App;
+use super::compare::CompareAction;
 use super::map::{Class, MapLook, SelectMode, Shown as MapShown, Tool};
 use super::roles::Role;
 use super::state::{RunSettings, Step};
+use super::tune::TuneAction;
 use super::view::{Column, Filter, Shown};
 use crate::data::Mapping;
 use crate::selection::{Keep, Verdict};
@@ -71,6 +73,8 @@ pub enum Action {
     SetLicences(String),
     Export,
     StopExport,
+    // Fine-tuning
+    Tune(TuneAction),
     // Window
     ToggleTheme,
     ToggleCover,
@@ -98,17 +102,19 @@ pub enum Section {
     Data,
     Run,
     Review,
+    Tune,
     Window,
 }
 
 impl Section {
-    pub const ALL: [Self; 4] = [Self::Data, Self::Run, Self::Review, Self::Window];
+    pub const ALL: [Self; 5] = [Self::Data, Self::Run, Self::Review, Self::Tune, Self::Window];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Data => "Data",
             Self::Run => "Purify and export",
             Self::Review => "Review",
+            Self::Tune => "Fine-tune",
             Self::Window => "Window",
         }
     }
@@ -234,6 +240,54 @@ pub static COMMANDS: &[Command] = &[
         [key(CTRL, Key::E)],
         App::can_export,
         Action::Export
+    ),
+    command!(
+        Tune,
+        "Go to Tune",
+        "Show fine-tuning and its runs.",
+        [key(CTRL, Key::Num5)],
+        always,
+        Action::GoTo(Step::Tune)
+    ),
+    command!(
+        Tune,
+        "Fine-tune",
+        "Train an adapter on the chosen rows with their weights.",
+        [],
+        App::can_tune,
+        Action::Tune(TuneAction::Start)
+    ),
+    command!(
+        Tune,
+        "Pause or go on",
+        "Hold the fine-tuning, or let it go on.",
+        [],
+        App::is_tuning,
+        Action::Tune(TuneAction::Pause)
+    ),
+    command!(
+        Tune,
+        "Stop fine-tuning",
+        "End it after this step, with a checkpoint and an adapter; it can go on later.",
+        [],
+        App::is_tuning,
+        Action::Tune(TuneAction::Stop)
+    ),
+    command!(
+        Tune,
+        "Go to Compare",
+        "Show answers with and without an adapter side by side.",
+        [key(CTRL, Key::Num6)],
+        always,
+        Action::GoTo(Step::Compare)
+    ),
+    command!(
+        Tune,
+        "Compare answers",
+        "Ask the model the prompts with and without the adapter.",
+        [],
+        App::can_compare,
+        Action::Tune(TuneAction::Compare(CompareAction::Start))
     ),
     command!(
         Review,

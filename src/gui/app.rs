@@ -52,6 +52,11 @@ pub(super) enum Found {
     ModelFolder(PathBuf),
     ExportFolder(PathBuf),
     MapFile(PathBuf),
+    BaseModel(PathBuf),
+    RowsFolder(PathBuf),
+    CompareBase(PathBuf),
+    CompareAdapter(PathBuf),
+    Prompts(PathBuf),
     Sample([PathBuf; 3]),
     LastPlan(Option<Box<Plan>>),
     Raw(u64, u64, Result<String, String>),
@@ -297,6 +302,11 @@ impl App {
             Found::Raw(file, record, text) => {
                 self.session.raw.insert((file, record), text);
             }
+            found @ (Found::BaseModel(_)
+            | Found::RowsFolder(_)
+            | Found::CompareBase(_)
+            | Found::CompareAdapter(_)
+            | Found::Prompts(_)) => self.take_picked(found),
             Found::Picture(path) => self.say(&format!("Picture saved: {}", path.display())),
         }
     }
@@ -412,6 +422,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
+        self.close_tune();
         if let Some(path) = self.options.state_file()
             && self.state != self.saved
             && let Err(error) = self.state.save(&path)

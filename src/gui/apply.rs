@@ -129,6 +129,7 @@ impl App {
                     self.list_adapters();
                 }
             }
+            Action::Tune(action) => self.apply_tune(action),
             Action::SavePicture => self.save_picture(),
             Action::Quit => self.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             review => self.apply_review(review),

@@ -134,24 +134,26 @@ impl App {
         ));
     }
 
-    pub(super) fn start_export(&mut self) {
-        let session = &mut self.session;
-        let (Some(sets), Some(solved), Some(numbers)) =
-            (session.open_sets(), session.solved.clone(), session.numbers.clone())
-        else {
-            return;
-        };
+    /// What an export of the last result would hold now.
+    pub(super) fn export_request(&self) -> Option<ExportRequest> {
+        let session = &self.session;
+        let solved = session.solved.clone()?;
         let mut plan = solved.plan.clone();
         plan.selection = self.state.run.selection;
-        let request = ExportRequest {
-            sets,
+        Some(ExportRequest {
+            sets: session.open_sets()?,
             plan,
             purified: solved.purified.clone(),
-            numbers,
+            numbers: session.numbers.clone()?,
             decisions: session.record.decisions.as_ref().clone(),
             journal_head: session.record.head.clone(),
             licences: self.state.licences.split(',').map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect(),
-        };
+        })
+    }
+
+    pub(super) fn start_export(&mut self) {
+        let Some(request) = self.export_request() else { return };
+        let session = &mut self.session;
         let folder = std::path::PathBuf::from(self.state.export_folder.trim());
         let (backend, ctx) = (self.backend.clone(), self.ctx.clone());
         session.export.report = None;
@@ -176,6 +178,7 @@ impl App {
         self.poll_cache();
         self.poll_adapters();
         self.poll_map();
+        self.poll_tune();
         self.poll_small_jobs();
     }
 

@@ -24,7 +24,9 @@ mod weights;
 
 pub use adapter::{Adapter, LoraShape};
 pub use chat::{ChatTokenizer, ChatTokens, Message, Piece, RowFault};
-pub use decoder::{Decoder, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder};
+pub use decoder::{
+    Decoder, DecoderFacts, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder,
+};
 pub use error::ModelError;
 pub use generate::{Generated, Sampling, Stop, Stream, generate};
 pub use merge::{Merged, merge};

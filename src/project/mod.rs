@@ -24,6 +24,7 @@ mod plan;
 mod staging;
 mod store;
 pub mod study;
+pub mod tuning;
 mod verify;
 mod weights_csv;
 

@@ -62,6 +62,16 @@ impl Plan {
     }
 }
 
+/// Places, among the rows of a run, of those that it holds out: the same for equal settings.
+pub fn held_out(rows: usize, settings: &TrainSettings) -> Vec<usize> {
+    Plan::new(rows, settings).held_out
+}
+
+/// Optimiser steps of a run over so many rows.
+pub fn steps_of(rows: usize, settings: &TrainSettings) -> u64 {
+    if settings.batch_rows == 0 { 0 } else { Plan::new(rows, settings).steps }
+}
+
 /// Splits rows into micro-batches of about `micro_tokens` tokens: the longest row first, each to the smallest part.
 pub(super) fn parts(rows: &[&TrainRow], micro_tokens: usize) -> Vec<Vec<usize>> {
     let total: usize = rows.iter().map(|row| row.tokens.len()).sum();

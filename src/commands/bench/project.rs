@@ -11,10 +11,10 @@ use serde_json::json;
 use super::arrays::clusters;
 use super::median;
 use crate::commands::terminal::Terminal;
-use crate::embedding::{Embeddings, write_npy};
 use crate::embedding::projection::{
     LayoutObserver, Place, ProjectionSettings, neighbour_embedding, principal_plane, trustworthiness,
 };
+use crate::embedding::{Embeddings, write_npy};
 
 /// What is projected, and how often.
 #[derive(Debug, clap::Args)]

@@ -18,6 +18,7 @@ use super::session::{ProjectState, Session};
 use super::solved::Solved;
 use super::state::{AppState, Step};
 use super::theme;
+use crate::embedding::EncoderChoice;
 use crate::jobs::{Job, JobState};
 use crate::project::Plan;
 
@@ -49,7 +50,7 @@ pub struct App {
 /// What a small job brings back.
 pub(super) enum Found {
     Files(Role, Vec<PathBuf>),
-    ModelFolder(PathBuf),
+    Encoder(EncoderChoice),
     ExportFolder(PathBuf),
     MapFile(PathBuf),
     BaseModel(PathBuf),
@@ -285,9 +286,9 @@ impl App {
     fn take_found(&mut self, found: Found) {
         match found {
             Found::Files(role, paths) => self.actions.push_back(Action::Open(role, paths)),
-            Found::ModelFolder(path) => {
+            Found::Encoder(encoder) => {
                 let mut run = self.state.run.clone();
-                run.encoder = crate::embedding::EncoderChoice::Sentence(path);
+                run.encoder = encoder;
                 self.actions.push_back(Action::SetRun(Box::new(run)));
             }
             Found::ExportFolder(path) => self.actions.push_back(Action::SetExportFolder(path.display().to_string())),

@@ -81,7 +81,7 @@ impl App {
             }
             Action::PickModelFolder => {
                 let start = None;
-                self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::ModelFolder));
+                self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::of_model));
             }
             Action::ClearCache => self.clear_cache(),
             Action::PickFolder => {

@@ -14,6 +14,7 @@ pub mod backend;
 mod checks;
 pub mod compare;
 mod compare_work;
+mod hints;
 mod keys;
 pub mod map;
 mod map_work;

@@ -1,6 +1,6 @@
 //! What the window remembers between two starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,8 @@ pub struct AppState {
     pub run: RunSettings,
     pub export_folder: String,
     pub licences: String,
+    /// Model folders that texts were compared with, the newest first.
+    pub encoders: Vec<PathBuf>,
     pub tune: TuneChoices,
     pub compare: CompareChoices,
     pub window: [f32; 2],
@@ -94,6 +96,7 @@ impl Default for AppState {
             run: RunSettings::default(),
             export_folder: String::new(),
             licences: String::new(),
+            encoders: Vec::new(),
             tune: TuneChoices::default(),
             compare: CompareChoices::default(),
             window: [1440.0, 900.0],

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +46,7 @@ pub struct TuneChoices {
 impl TuneChoices {
     /// Puts a model folder to the front of those used before.
     pub fn remember(&mut self, base: &Path) {
-        self.recent.retain(|path| path != base);
-        self.recent.insert(0, base.to_owned());
-        self.recent.truncate(RECENT);
+        remember(&mut self.recent, base);
     }
 
     pub fn base_path(&self) -> PathBuf {
@@ -69,12 +68,21 @@ impl TuneChoices {
     }
 }
 
+/// Puts a folder to the front of those used before.
+pub fn remember(recent: &mut Vec<PathBuf>, folder: &Path) {
+    recent.retain(|path| path != folder);
+    recent.insert(0, folder.to_owned());
+    recent.truncate(RECENT);
+}
+
 /// A wish about fine-tuning.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TuneAction {
     Set(Box<TuneChoices>),
     PickBase,
     PickRows,
+    /// Looks at the chosen model and rows again.
+    LookAgain,
     /// Trains on the chosen rows.
     Start,
     /// Pauses, or goes on.
@@ -218,12 +226,23 @@ pub struct Merging {
     pub job: Job<(), Merged>,
 }
 
+/// What a run would take, and what it was worked out from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    pub steps: u64,
+    pub memory: MemoryEstimate,
+    pub of: (PathBuf, usize, TrainSettings, usize),
+    /// Free memory changes, so it is looked up again.
+    pub at: Instant,
+}
+
 /// Everything about fine-tuning that is not saved.
 #[derive(Default)]
 pub struct TuneState {
     pub base: Look<BaseModel>,
     pub rows: Look<RowsFile>,
     pub preview: PreviewState,
+    pub forecast: Option<Forecast>,
     pub live: Option<Live>,
     pub shown: Option<Shown>,
     pub showing: Option<Job<(), Shown>>,

@@ -12,7 +12,7 @@ use super::backend::ExportRequest;
 use super::roles::name_of;
 use super::state::Step;
 use super::tune::{
-    BaseModel, Begun, Live, Merging, Preview, RowsFile, RowsFrom, Shown, TuneAction, TuneState, failure,
+    BaseModel, Begun, Forecast, Live, Merging, Preview, RowsFile, RowsFrom, Shown, TuneAction, TuneState, failure,
 };
 use super::{pick, words};
 use crate::data::{Dataset, OpenOptions, Row};
@@ -24,6 +24,9 @@ use crate::training::{Control, Finish, MemoryEstimate, TrainEvent, read_steps, s
 
 /// How long the window waits for a run's checkpoint when it is closed.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long a forecast stands.
+const FORECAST_AGAIN: Duration = Duration::from_secs(2);
 
 /// What trains a run: the kept rows are written down first.
 enum Source {
@@ -48,6 +51,10 @@ impl App {
             TuneAction::PickRows => {
                 let start = Some(self.state.tune.file_path());
                 self.small.push(pick::folder("Choose an export folder", start, self.waker(), Found::RowsFolder));
+            }
+            TuneAction::LookAgain => {
+                self.session.tune.base.forget();
+                self.session.tune.rows.forget();
             }
             TuneAction::Start => self.start_tune(),
             TuneAction::Pause => {
@@ -77,6 +84,7 @@ impl App {
         }
         match tune.base.found() {
             None if choices.base.trim().is_empty() => return Err("Choose a base model first.".to_owned()),
+            None if self.step != Step::Tune => return Err("Go to Tune first.".to_owned()),
             None => return Err("The base model is being looked at.".to_owned()),
             Some(Err(_)) => return Err("This base model cannot be used; its field says why.".to_owned()),
             Some(Ok(_)) => {}
@@ -125,15 +133,24 @@ impl App {
         }
     }
 
-    /// Optimiser steps and memory of a run with the chosen settings.
-    pub(super) fn tune_forecast(&self) -> Option<(u64, MemoryEstimate)> {
-        let model = self.session.tune.base.ok()?;
-        let settings = &self.state.tune.settings;
-        let steps = steps_of(self.rows_to_tune()?, settings);
+    /// Works out what a run with the chosen settings would take, where that may have changed.
+    fn forecast(&mut self) {
+        let tune = &self.session.tune;
+        let (Some(model), Some(rows)) = (tune.base.ok(), self.rows_to_tune()) else {
+            self.session.tune.forecast = None;
+            return;
+        };
+        let workers = self.state.tune.threads(self.options.threads);
+        let of = (model.path.clone(), rows, self.state.tune.settings.clone(), workers);
+        if tune.forecast.as_ref().is_some_and(|known| known.of == of && known.at.elapsed() < FORECAST_AGAIN) {
+            return;
+        }
+        let settings = &of.2;
         let weights = model.facts.weight_bytes(settings.precision);
-        let workers = self.state.tune.threads(self.options.threads) as u64;
         let longest = settings.max_tokens as u64;
-        Some((steps, MemoryEstimate::new(&model.facts.spec, weights, settings, longest, workers)))
+        let memory = MemoryEstimate::new(&model.facts.spec, weights, settings, longest, workers as u64);
+        let steps = steps_of(rows, settings);
+        self.session.tune.forecast = Some(Forecast { steps, memory, of, at: Instant::now() });
     }
 
     fn start_tune(&mut self) {
@@ -216,6 +233,7 @@ impl App {
         if self.step == Step::Tune {
             self.follow_choices();
             self.poll_preview();
+            self.forecast();
         }
         self.poll_live();
         self.poll_history();

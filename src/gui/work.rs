@@ -13,9 +13,11 @@ use super::session::ProjectState;
 use super::solved::{Ranking, Solved};
 use super::state::Step;
 use super::text_cache::TextCache;
+use super::tune::remember;
 use super::view::{Column, Shown, Sort, ViewInput, ViewRows, compute};
 use super::words;
 use super::writer::{Change, Record, Writer, record};
+use crate::embedding::EncoderChoice;
 use crate::jobs::{Job, JobContext, JobFailure, JobState, Progress};
 use crate::project::{Plan, Purified};
 use crate::selection::RankBy;
@@ -77,6 +79,11 @@ impl App {
         else {
             return;
         };
+        match &plan.encoder {
+            EncoderChoice::Sentence(folder) => remember(&mut self.state.encoders, folder),
+            EncoderChoice::Language(language) => remember(&mut self.state.encoders, &language.folder),
+            EncoderChoice::Lexical | EncoderChoice::Precomputed(_) => {}
+        }
         if let ProjectState::Open(writer) = &mut self.session.project {
             writer.send(Change::SavePlan(Box::new(plan.clone())));
         }

@@ -46,15 +46,19 @@ fn a_wrong_model_folder_is_told_by_the_file_that_is_missing() {
     let folder = window.home.path().join("half a model");
     std::fs::create_dir(&folder).expect("made");
     let says = |window: &mut Window, path: &Path, words: &str| {
-        window.type_into("Base model folder", &path.display().to_string());
+        if window.app().state().tune.base_path() == path {
+            window.click("Look again");
+        } else {
+            window.type_into("Base model folder", &path.display().to_string());
+        }
         window.until(words, |window| window.shows(words));
         assert!(window.shows("This base model cannot be used; its field says why."));
     };
     says(&mut window, &folder, "config.json is missing");
     std::fs::copy(model().join("config.json"), folder.join("config.json")).expect("copied");
-    says(&mut window, &folder.join("."), "model.safetensors");
+    says(&mut window, &folder, "model.safetensors");
     std::fs::copy(model().join("model.safetensors"), folder.join("model.safetensors")).expect("copied");
-    says(&mut window, &folder.join("../half a model"), "tokenizer.json is missing");
+    says(&mut window, &folder, "tokenizer.json is missing");
     says(&mut window, &model().join("config.json"), "it is a file; give the folder");
     says(&mut window, Path::new("/no/such/model"), "No such file or directory");
     std::fs::write(folder.join("config.json"), r#"{"model_type": "mamba"}"#).expect("written");
@@ -71,7 +75,7 @@ fn one_click_trains_on_the_kept_rows_and_leads_to_compare_and_merge() {
     assert!(window.shows("It takes 4 steps, 8 rows at a time; 10 % of the rows are held out"));
     window.until("the preview", |window| window.shows("<|im_start|>assistant"));
     window.type_into("Learning rate", "-1");
-    assert!(window.shows("Learning_rate is -1: it must be above 0."), "{:#?}", window.texts());
+    assert!(window.shows("It must be above 0, not -1."), "{:#?}", window.texts());
     window.type_into("Learning rate", "0.002");
     window.click("Fine-tune on the kept rows with their weights");
     window.until("the end", |window| {
@@ -182,4 +186,37 @@ fn a_run_that_fails_says_why_and_can_be_tried_again() {
     window.until_idle();
     assert!(window.shows("none of 3 rows can be trained on"), "{:#?}", window.texts());
     assert!(window.shows("Try again from the beginning") && window.shows("Failed"));
+}
+
+#[test]
+fn a_language_model_compares_texts_and_is_remembered() {
+    use dipole::embedding::{EncoderChoice, LanguageChoice, Pool};
+    use dipole::gui::Role;
+    let mut window = Window::open();
+    for (role, words) in [(Role::Custom, "cook"), (Role::Safe, "boil"), (Role::Harmful, "burn")] {
+        let row = |n: u32| format!("{{\"instruction\": \"How to {words} {n}?\", \"output\": \"{words} {n} eggs.\"}}\n");
+        let path = window.write(&format!("{words}.jsonl"), &(0..6).map(row).collect::<String>());
+        window.send(Action::Open(role, vec![path]));
+    }
+    window.until_idle();
+    window.send(Action::ToggleSettings);
+    window.click("Model");
+    window.type_into("Model folder", &model().display().to_string());
+    window.until("what is taken of it", |window| window.shows("Vector of a row"));
+    window.click("Mean");
+    window.type_into("Layer", "1");
+    let wanted = LanguageChoice { folder: model(), pool: Pool::Mean, layer: Some(1) };
+    assert_eq!(window.app().state().run.encoder, EncoderChoice::Language(wanted));
+    window.send(Action::ToggleSettings);
+    window.send(Action::Purify);
+    window.until("a result", |window| window.app().session().solved.is_some());
+    window.until_idle();
+    assert_eq!(window.app().state().encoders, [model()]);
+    // The next time it is one click away.
+    window.send(Action::ToggleSettings);
+    window.type_into("Model folder", "/elsewhere");
+    window.click("Used before: model folder");
+    window.click(&format!("Use {}", model().display()));
+    window.until("the model again", |window| !window.shows("There is no such folder"));
+    assert!(matches!(&window.app().state().run.encoder, EncoderChoice::Language(choice) if choice.folder == model()));
 }

@@ -9,6 +9,7 @@ use super::tune_history::HistoryCard;
 use super::tune_settings::SettingsCard;
 use super::{Cx, Pane, tune_plots, tune_preview, tune_run, tune_setup, widgets};
 use crate::gui::theme;
+use crate::project::tuning::RunState;
 
 /// Wider than this, set-up and run stand side by side, in points.
 const SIDE_BY_SIDE: f32 = 820.0;
@@ -85,8 +86,10 @@ impl TunePane {
     fn run(&mut self, ui: &mut Ui, cx: &mut Cx<'_>) {
         let tune = &cx.app.session().tune;
         let is_live = tune.live.is_some();
+        let is_told = tune.shown.as_ref().is_some_and(|shown| matches!(shown.run.run.state, RunState::Failed(_)));
         if let Some(error) = &tune.error
             && !is_live
+            && !is_told
         {
             widgets::notice(ui, widgets::Tone::Error, &super::data_file::sentence(error));
         }

@@ -24,9 +24,7 @@ pub fn ready(ui: &mut Ui, cx: &mut Cx<'_>) {
                 ui.add(Label::new(line).wrap());
             });
         }
-        if let Some((_, memory)) = cx.app.tune_forecast()
-            && memory.is_too_much()
-        {
+        if cx.app.session().tune.forecast.as_ref().is_some_and(|forecast| forecast.memory.is_too_much()) {
             let text = "The run may need more memory than there is. Fewer tokens at once, a smaller longest row, \
                         computing activations again, or bfloat16 take less.";
             widgets::notice(ui, widgets::Tone::Stale, text);
@@ -71,7 +69,8 @@ fn plan_words(cx: &Cx<'_>) -> Vec<String> {
         "; no row is held out, so only the training loss is seen".to_owned()
     };
     lines.push(format!("It takes {how_long}, {} at a time{held_out}.", words::rows(settings.batch_rows as u64)));
-    if let Some((steps, memory)) = cx.app.tune_forecast() {
+    if let Some(forecast) = &cx.app.session().tune.forecast {
+        let (steps, memory) = (forecast.steps, forecast.memory);
         lines.push(format!(
             "That is {} on {}; memory about {}{}.",
             if steps == 1 { "1 step".to_owned() } else { format!("{} steps", words::count(steps)) },

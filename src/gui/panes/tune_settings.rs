@@ -8,7 +8,7 @@ use super::settings_field::{Drafts, label, number, segments};
 use super::tune_setup::change;
 use super::{Cx, widgets};
 use crate::model::{Module, Precision};
-use crate::training::{Schedule, TrainSettings};
+use crate::training::{Schedule, TrainError, TrainSettings};
 
 /// The card and what is being typed in it.
 #[derive(Default)]
@@ -192,7 +192,7 @@ impl SettingsCard {
         self.drafts.text(ui, name, &help(key), value, |text| {
             let mut settings = cx.app.state().tune.settings.clone();
             put(&mut settings, text)?;
-            settings.check().map_err(|error| error.to_string())?;
+            settings.check().map_err(|error| in_place(key, error))?;
             change(cx, |choices| choices.settings = settings);
             Ok(())
         });
@@ -209,6 +209,14 @@ fn put<T: std::str::FromStr>(into: &mut T, text: &str) -> Result<(), String> {
 
 fn help(key: &str) -> String {
     format!("{}.", TrainSettings::help(key))
+}
+
+/// What is wrong with a setting, said at its own field.
+fn in_place(key: &str, error: TrainError) -> String {
+    match error {
+        TrainError::Setting { name, value, reason } if name == key => format!("{reason}, not {value}"),
+        other => other.to_string(),
+    }
 }
 
 /// Which linear maps get an adapter.

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use egui::{Align, Button, Layout, RichText, TextEdit, Ui, vec2};
 
-use super::data_file::sentence;
 use super::settings_field::{field_error, label, segments};
 use super::{Cx, widgets};
 use crate::gui::action::{Action, hint};
@@ -42,19 +41,8 @@ pub fn path_field(
             if widgets::icon_button(ui, icons::FOLDER, &format!("Choose: {}", name.to_lowercase())).clicked() {
                 cx.send(Action::Tune(pick));
             }
-            if !recent.is_empty() {
-                let button = widgets::icon_button(ui, icons::HISTORY, &format!("Used before: {}", name.to_lowercase()));
-                egui::Popup::menu(&button).width(320.0).show(|ui| {
-                    ui.spacing_mut().item_spacing.y = 2.0;
-                    for path in recent {
-                        let shown = path.display().to_string();
-                        let item = Button::new(tail(path)).min_size(vec2(320.0, 28.0)).truncate();
-                        if ui.add(item).on_hover_text(&shown).accessible_name(format!("Use {shown}")).clicked() {
-                            (text, changed) = (shown, true);
-                            ui.close();
-                        }
-                    }
-                });
+            if let Some(used) = recent_menu(ui, name, recent) {
+                (text, changed) = (used, true);
             }
             let field = TextEdit::singleline(&mut text)
                 .hint_text(hint_text.to_owned())
@@ -64,6 +52,27 @@ pub fn path_field(
         });
     });
     (changed && text != value).then_some(text)
+}
+
+/// A button with the folders used before; `Some` when one was taken. Nothing where there is none.
+pub fn recent_menu(ui: &mut Ui, name: &str, recent: &[std::path::PathBuf]) -> Option<String> {
+    if recent.is_empty() {
+        return None;
+    }
+    let mut taken = None;
+    let button = widgets::icon_button(ui, icons::HISTORY, &format!("Used before: {}", name.to_lowercase()));
+    egui::Popup::menu(&button).width(320.0).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for path in recent {
+            let shown = path.display().to_string();
+            let item = Button::new(tail(path)).min_size(vec2(320.0, 28.0)).truncate();
+            if ui.add(item).on_hover_text(&shown).accessible_name(format!("Use {shown}")).clicked() {
+                taken = Some(shown);
+                ui.close();
+            }
+        }
+    });
+    taken
 }
 
 /// The last two parts of a path: models are often called `snapshots/abc`.
@@ -86,7 +95,7 @@ pub fn model(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
     match cx.app.session().tune.base.found() {
         Some(Ok(model)) => facts(ui, model),
-        Some(Err(error)) => field_error(ui, error),
+        Some(Err(error)) => wrong(ui, cx, error),
         None if choices.base.trim().is_empty() => {
             widgets::muted(
                 ui,
@@ -94,6 +103,14 @@ pub fn model(ui: &mut Ui, cx: &mut Cx<'_>) {
             );
         }
         None => drop(widgets::muted(ui, "Looking …")),
+    }
+}
+
+/// What is wrong with a path, and a way to look again once it is mended.
+fn wrong(ui: &mut Ui, cx: &mut Cx<'_>, error: &str) {
+    field_error(ui, error);
+    if ui.link("Look again").on_hover_text("Look at the folder anew, after you changed it.").clicked() {
+        cx.send(Action::Tune(TuneAction::LookAgain));
     }
 }
 
@@ -199,7 +216,7 @@ fn file(ui: &mut Ui, cx: &mut Cx<'_>, choices: &TuneChoices) {
             let text = format!("{} in {}", words::rows(rows.data.len() as u64), name_of(&rows.path));
             widgets::muted_line(ui, text);
         }
-        Some(Err(error)) => field_error(ui, &sentence(error)),
+        Some(Err(error)) => wrong(ui, cx, error),
         None if choices.file.trim().is_empty() => {
             widgets::muted(ui, "A row's number “weight”, where it has one, scales its loss.");
         }

@@ -2,6 +2,8 @@
 
 #[path = "project/decision_file.rs"]
 mod decision_file;
+#[path = "project/explanations.rs"]
+mod explanations;
 #[path = "project/export.rs"]
 mod export;
 #[path = "project/insight.rs"]
@@ -10,3 +12,7 @@ mod insight;
 mod journal;
 #[path = "project/store.rs"]
 mod store;
+#[path = "project/studies.rs"]
+mod studies;
+#[path = "project/tuning.rs"]
+mod tuning;

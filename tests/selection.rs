@@ -8,6 +8,8 @@ mod calibration;
 mod comparison;
 #[path = "selection/cut.rs"]
 mod cut;
+#[path = "selection/explanation.rs"]
+mod explanation;
 #[path = "selection/figures.rs"]
 mod figures;
 #[path = "selection/health.rs"]

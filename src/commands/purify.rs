@@ -21,8 +21,12 @@ pub fn run(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<ExitCode> 
         None => Decisions::default(),
     };
     let cache = arguments.cache.clone().or_else(|| Folders::of_user().cache);
-    let context =
-        ExportContext { licences: arguments.licence.clone(), origin: "dipole purify".to_owned(), journal_head: None };
+    let context = ExportContext {
+        licences: arguments.licence.clone(),
+        origin: "dipole purify".to_owned(),
+        journal_head: None,
+        skip_explanations: arguments.no_explanations,
+    };
     let done = purify(&plan, &decisions, &context, cache, &arguments.out, terminal)?;
     terminal.result(&done.json(), &done.text()?)?;
     Ok(ExitCode::SUCCESS)
@@ -143,7 +147,7 @@ impl Done {
     }
 }
 
-fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
+pub(super) fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
     use crate::transport::Stop;
     match stop {
         Stop::Converged => "converged",

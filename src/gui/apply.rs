@@ -82,7 +82,7 @@ impl App {
             }
             Action::PickModelFolder => {
                 let start = None;
-                self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::ModelFolder));
+                self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::of_model));
             }
             Action::ClearCache => self.clear_cache(),
             Action::PickFolder => {
@@ -131,6 +131,7 @@ impl App {
                     self.list_adapters();
                 }
             }
+            Action::Tune(action) => self.apply_tune(action),
             Action::SavePicture => self.save_picture(),
             Action::Quit => self.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             review => self.apply_review(review),

@@ -365,6 +365,7 @@ impl Backend for Library {
             licences: what.licences.clone(),
             origin: "window".to_owned(),
             journal_head: what.journal_head.clone(),
+            skip_explanations: false,
         };
         let export = Export {
             sets: &sets,

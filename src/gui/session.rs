@@ -12,6 +12,7 @@ use super::selected::Selected;
 use super::solved::Solved;
 use super::state::RunSettings;
 use super::text_cache::TextCache;
+use super::tune::TuneState;
 use super::view::{Column, Filter, Sort, Verdicts, ViewRows};
 use super::writer::{Record, Writer};
 use crate::embedding::CacheSize;
@@ -147,6 +148,7 @@ pub struct Session {
     /// Raw texts of quarantined records, by file and record number.
     pub raw: HashMap<(u64, u64), Result<String, String>>,
     pub counts: Counts,
+    pub tune: TuneState,
 }
 
 impl Default for Session {
@@ -169,6 +171,7 @@ impl Default for Session {
             insight: Insight::default(),
             raw: HashMap::new(),
             counts: Counts::default(),
+            tune: TuneState { is_history_old: true, ..TuneState::default() },
         }
     }
 }
@@ -373,6 +376,7 @@ impl Session {
             running.push((job.name().to_owned(), job.snapshot()));
         }
         running.extend(self.run.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running.extend(self.tune.running());
         running.extend(self.table.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.map.progress());
         running.extend(self.insight.running());

@@ -13,9 +13,11 @@ use super::session::ProjectState;
 use super::solved::{Ranking, Solved};
 use super::state::Step;
 use super::text_cache::TextCache;
+use super::tune::remember;
 use super::view::{Column, Shown, Sort, ViewInput, ViewRows, compute};
 use super::words;
 use super::writer::{Change, Record, Writer, record};
+use crate::embedding::EncoderChoice;
 use crate::jobs::{Job, JobContext, JobFailure, JobState, Progress};
 use crate::project::{Plan, Purified};
 use crate::selection::RankBy;
@@ -82,6 +84,11 @@ impl App {
         else {
             return;
         };
+        match &plan.encoder {
+            EncoderChoice::Sentence(folder) => remember(&mut self.state.encoders, folder),
+            EncoderChoice::Language(language) => remember(&mut self.state.encoders, &language.folder),
+            EncoderChoice::Lexical | EncoderChoice::Precomputed(_) => {}
+        }
         if let ProjectState::Open(writer) = &mut self.session.project {
             writer.send(Change::SavePlan(Box::new(plan.clone())));
         }
@@ -139,24 +146,26 @@ impl App {
         ));
     }
 
-    pub(super) fn start_export(&mut self) {
-        let session = &mut self.session;
-        let (Some(sets), Some(solved), Some(numbers)) =
-            (session.open_sets(), session.solved.clone(), session.numbers.clone())
-        else {
-            return;
-        };
+    /// What an export of the last result would hold now.
+    pub(super) fn export_request(&self) -> Option<ExportRequest> {
+        let session = &self.session;
+        let solved = session.solved.clone()?;
         let mut plan = solved.plan.clone();
         plan.selection = self.state.run.selection;
-        let request = ExportRequest {
-            sets,
+        Some(ExportRequest {
+            sets: session.open_sets()?,
             plan,
             purified: solved.purified.clone(),
-            numbers,
+            numbers: session.numbers.clone()?,
             decisions: session.record.decisions.as_ref().clone(),
             journal_head: session.record.head.clone(),
             licences: self.state.licences.split(',').map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect(),
-        };
+        })
+    }
+
+    pub(super) fn start_export(&mut self) {
+        let Some(request) = self.export_request() else { return };
+        let session = &mut self.session;
         let folder = std::path::PathBuf::from(self.state.export_folder.trim());
         let (backend, ctx) = (self.backend.clone(), self.ctx.clone());
         session.export.report = None;
@@ -182,6 +191,7 @@ impl App {
         self.poll_adapters();
         self.poll_map();
         self.poll_insight();
+        self.poll_tune();
         self.poll_small_jobs();
     }
 

@@ -13,6 +13,7 @@ mod demo;
 mod digest;
 mod error;
 mod explaining;
+mod explanations_csv;
 mod export;
 mod folders;
 mod health;
@@ -25,6 +26,7 @@ mod plan;
 mod staging;
 mod store;
 pub mod study;
+pub mod tuning;
 mod verify;
 mod weights_csv;
 

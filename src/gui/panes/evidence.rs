@@ -333,7 +333,7 @@ fn piece(text: &str, limit: usize) -> (&str, usize) {
 }
 
 /// A text that shows only while the pointer is on it.
-fn covered_text(ui: &mut Ui, text: &str) {
+pub(super) fn covered_text(ui: &mut Ui, text: &str) {
     let colours = palette(ui.style());
     let font = FontId::proportional(tokens().sizes.body);
     let galley = ui.painter().layout(text.to_owned(), font, *colours.text, ui.available_width());

@@ -68,6 +68,29 @@ fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_faile
 }
 
 #[test]
+fn a_calibration_shows_its_progress_on_every_tab_and_is_stopped() {
+    let board = Arc::new(Board::default());
+    let mut harness = purified(&board, 500);
+    settle(&mut harness);
+    let before = harness.state().session().solved.clone().expect("solved");
+    board.calibrating.store(true, Ordering::Relaxed);
+    harness.state_mut().send(Action::Purify);
+    wait(&mut harness, "the run", |app| app.session().run.job.is_some());
+    for tab in [PurifyTab::Run, PurifyTab::Calibration, PurifyTab::Rankings] {
+        show(&mut harness, InsightAction::ShowPurify(tab));
+        harness.run_steps(2);
+        assert!(harness.query_all_by_label("Purifying").count() > 0, "{tab:?}");
+        assert!(harness.query_all_by_label_contains("calibrating · 40 % · 4 of 10").count() > 0, "{tab:?}");
+    }
+    harness.get_by_label("Stop the run").click();
+    wait(&mut harness, "the end", |app| app.session().run.job.is_none());
+    settle(&mut harness);
+    let after = harness.state().session().solved.clone().expect("the result before stays");
+    assert!(Arc::ptr_eq(&before, &after));
+    assert_eq!(harness.query_all_by_label("Purifying").count(), 0);
+}
+
+#[test]
 fn a_comparison_shows_its_progress_is_stopped_and_says_why_it_failed() {
     let board = Arc::new(Board::default());
     let mut harness = purified(&board, 500);

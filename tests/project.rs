@@ -6,6 +6,8 @@ mod decision_file;
 mod explanations;
 #[path = "project/export.rs"]
 mod export;
+#[path = "project/insight.rs"]
+mod insight;
 #[path = "project/journal.rs"]
 mod journal;
 #[path = "project/store.rs"]

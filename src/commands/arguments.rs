@@ -83,6 +83,15 @@ pub struct Demo {
 pub struct Inspect {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A safe reference of the first FILE; with --harmful, tells what speaks against the references (repeat)
+    #[arg(long, value_name = "FILE", requires = "harmful")]
+    pub safe: Vec<PathBuf>,
+    /// A harmful reference of the first FILE (repeat)
+    #[arg(long, value_name = "FILE", requires = "safe")]
+    pub harmful: Vec<PathBuf>,
+    /// How rows and references are compared, as in `dipole purify`
+    #[arg(long, default_value = "lexical", value_name = "ENCODER")]
+    pub encoder: EncoderChoice,
     /// Which field plays which role, for example question=prompt (repeat)
     #[arg(long, value_name = "FIELD=ROLE", value_parser = field_role)]
     pub map: Vec<(String, FieldRole)>,

@@ -77,10 +77,10 @@ pub enum Action {
     SetLicences(String),
     Export,
     StopExport,
-    /// What is known of the ranking: calibration, reasons, reference health, other rankings.
-    Insight(InsightAction),
     // Fine-tuning
     Tune(TuneAction),
+    /// What is known of the ranking: calibration, reasons, reference health, other rankings.
+    Insight(InsightAction),
     // Window
     ToggleTheme,
     ToggleCover,

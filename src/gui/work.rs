@@ -190,8 +190,8 @@ impl App {
         self.poll_cache();
         self.poll_adapters();
         self.poll_map();
-        self.poll_insight();
         self.poll_tune();
+        self.poll_insight();
         self.poll_small_jobs();
     }
 

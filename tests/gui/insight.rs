@@ -36,7 +36,7 @@ fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_faile
     let mut harness = purified(&board, 500);
     wait(&mut harness, "the check", |app| app.session().insight.health.job.is_some());
     show(&mut harness, InsightAction::ShowData(DataTab::Health));
-    harness.get_by_label("Checking the references");
+    assert!(harness.query_all_by_label("Checking the references").count() > 0);
     assert!(harness.query_all_by_label_contains("thinking").count() > 0, "it says how far it is");
     // Rows are read and decided meanwhile.
     harness.state_mut().send(Action::GoTo(Step::Review));
@@ -100,7 +100,8 @@ fn a_comparison_shows_its_progress_is_stopped_and_says_why_it_failed() {
     harness.get_by_label("Compare rankings now").click();
     wait(&mut harness, "the comparison", |app| app.session().insight.rankings.job.is_some());
     harness.run_steps(3);
-    harness.get_by_label("Comparing rankings");
+    // The pane and the list of jobs say so.
+    assert!(harness.query_all_by_label("Comparing rankings").count() > 0);
     harness.get_by_label("Stop comparing").click();
     settle(&mut harness);
     harness.get_by_label("No ranking was compared yet");

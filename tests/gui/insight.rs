@@ -29,6 +29,18 @@ fn show(harness: &mut Harness<'_, App>, action: InsightAction) {
     harness.run_steps(3);
 }
 
+/// Draws frames until a text is somewhere: a job says how far it is from its own thread.
+fn appears(harness: &mut Harness<'_, App>, text: &str) {
+    for _ in 0..20_000 {
+        if harness.query_all_by_label_contains(text).count() > 0 {
+            return;
+        }
+        harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("{text:?} does not appear");
+}
+
 #[test]
 fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_failed() {
     let board = Arc::new(Board::default());
@@ -37,7 +49,7 @@ fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_faile
     wait(&mut harness, "the check", |app| app.session().insight.health.job.is_some());
     show(&mut harness, InsightAction::ShowData(DataTab::Health));
     assert!(harness.query_all_by_label("Checking the references").count() > 0);
-    assert!(harness.query_all_by_label_contains("thinking").count() > 0, "it says how far it is");
+    appears(&mut harness, "thinking");
     // Rows are read and decided meanwhile.
     harness.state_mut().send(Action::GoTo(Step::Review));
     wait(&mut harness, "a row", |app| app.session().table.cursor.is_some());
@@ -80,7 +92,7 @@ fn a_calibration_shows_its_progress_on_every_tab_and_is_stopped() {
         show(&mut harness, InsightAction::ShowPurify(tab));
         harness.run_steps(2);
         assert!(harness.query_all_by_label("Purifying").count() > 0, "{tab:?}");
-        assert!(harness.query_all_by_label_contains("calibrating · 40 % · 4 of 10").count() > 0, "{tab:?}");
+        appears(&mut harness, "calibrating · 40 % · 4 of 10");
     }
     harness.get_by_label("Stop the run").click();
     wait(&mut harness, "the end", |app| app.session().run.job.is_none());

@@ -7,6 +7,7 @@ mod panes {
 
     mod checks;
     mod compare;
+    mod insight;
     mod steps;
     mod tune;
 }

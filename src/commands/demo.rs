@@ -30,10 +30,11 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
         },
     };
     terminal.say(&format!("No window: {why}. Doing the same here."));
+    terminal.catch_interrupts();
     let context = ExportContext {
         licences: vec!["MIT OR Apache-2.0".to_owned()],
         origin: "dipole demo".to_owned(),
-        journal_head: None,
+        ..ExportContext::default()
     };
     let done = purify(&demo.plan(), &Decisions::default(), &context, folders.cache, &arguments.out, terminal)?;
     let figures = evaluate(&done.report.folder.join("weights.csv"), &demo.labels)?;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use candle_core::Device;
 use serde_json::json;
 
+use super::interrupt;
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
@@ -105,14 +106,12 @@ pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let prepared = prepare(&data, &tokenizer, &settings, terminal)?;
     let facts = facts(&prepared, data.len());
     let began = Instant::now();
-    let threads = match arguments.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = super::threads(arguments.threads);
     let trainer = Trainer::new(&decoder, &settings, prepared, &arguments.out, threads)?;
     let mut shown = |event: &TrainEvent| show(event, terminal);
     let mut log = EventLog::new(&arguments.out, &mut shown)?;
-    let outcome = trainer.run(arguments.resume, &Control::default(), &mut log, terminal)?;
+    let stopping = Stopping { terminal, control: Control::default() };
+    let outcome = trainer.run(arguments.resume, &stopping.control, &mut log, &stopping)?;
     let seconds = began.elapsed().as_secs_f64();
     let mut text = String::new();
     writeln!(text, "{} steps in {seconds:.1} s; {}", outcome.steps, in_words(outcome.finish))?;
@@ -124,7 +123,29 @@ pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     }
     writeln!(text, "adapter: {}", outcome.adapter.display())?;
     terminal.result(&json!({ "outcome": outcome, "rows": facts, "seconds": seconds, "settings": settings }), &text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match outcome.finish {
+        Finish::Stopped => ExitCode::from(interrupt::EXIT_CODE),
+        Finish::Complete | Finish::EarlyStop => ExitCode::SUCCESS,
+    })
+}
+
+/// Ctrl-C ends the run as a stop does: with a checkpoint and an adapter.
+struct Stopping<'a> {
+    terminal: &'a Terminal,
+    control: Control,
+}
+
+impl Progress for Stopping<'_> {
+    fn tick(&self, stage: &str, done: u64, total: Option<u64>) {
+        self.terminal.tick(stage, done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        if self.terminal.is_cancelled() {
+            self.control.stop();
+        }
+        false
+    }
 }
 
 fn settings(arguments: &Tune) -> anyhow::Result<TrainSettings> {
@@ -263,6 +284,6 @@ fn in_words(finish: Finish) -> &'static str {
     match finish {
         Finish::Complete => "complete",
         Finish::EarlyStop => "ended early, because the held-out loss no longer fell",
-        Finish::Stopped => "stopped; --resume goes on",
+        Finish::Stopped => "stopped with a checkpoint; the same command with --resume goes on",
     }
 }

@@ -8,6 +8,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::app::App;
 use super::compare::CompareAction;
+use super::insight::{InsightAction, PurifyTab};
 use super::map::{Class, MapLook, SelectMode, Shown as MapShown, Tool};
 use super::roles::Role;
 use super::state::{RunSettings, Step};
@@ -77,6 +78,8 @@ pub enum Action {
     StopExport,
     // Fine-tuning
     Tune(TuneAction),
+    /// What is known of the ranking: calibration, reasons, reference health, other rankings.
+    Insight(InsightAction),
     // Window
     ToggleTheme,
     ToggleCover,
@@ -233,6 +236,30 @@ pub static COMMANDS: &[Command] = &[
         [],
         always,
         Action::DefaultSettings
+    ),
+    command!(
+        Run,
+        "Go to Calibration",
+        "Show what canaries say of λ, ε and the cut.",
+        [],
+        always,
+        Action::Insight(InsightAction::ShowPurify(PurifyTab::Calibration))
+    ),
+    command!(
+        Run,
+        "Compare rankings",
+        "Compute what simpler rankings would drop, on the same rows.",
+        [],
+        App::can_compare_rankings,
+        Action::Insight(InsightAction::CompareRankings)
+    ),
+    command!(
+        Data,
+        "Check the references",
+        "Look for what speaks against the references: overlap, coverage, rows on the wrong side.",
+        [],
+        App::can_check_references,
+        Action::Insight(InsightAction::CheckReferences)
     ),
     command!(Run, "Go to Export", "Show the export form.", [key(CTRL, Key::Num4)], always, Action::GoTo(Step::Export)),
     command!(

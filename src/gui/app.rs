@@ -178,6 +178,7 @@ impl App {
             && self.small.is_empty()
             && self.ranking.is_none()
             && !self.session.map.is_busy()
+            && !self.session.insight.is_busy()
             && self.session.running().is_empty()
             && self.session.texts.as_ref().is_none_or(|texts| texts.is_idle())
     }

@@ -46,7 +46,7 @@ pub struct RunSettings {
     pub encoder: EncoderChoice,
     pub views: Option<Views>,
     pub solver: Settings,
-    /// Find λ and ε by canaries; `None` takes those of `solver`.
+    /// Find λ and ε by canaries, which is the window's default; `None` takes those of `solver`.
     pub calibration: Option<CalibrationSettings>,
     pub selection: SelectionSettings,
 }
@@ -57,7 +57,7 @@ impl Default for RunSettings {
             encoder: EncoderChoice::Lexical,
             views: None,
             solver: Settings::default(),
-            calibration: None,
+            calibration: Some(CalibrationSettings::default()),
             selection: SelectionSettings::default(),
         }
     }

@@ -30,6 +30,7 @@ pub use decoder::{
 pub use error::ModelError;
 pub use generate::{Generated, Sampling, Stop, Stream, generate};
 pub use merge::{Merged, merge};
+pub(crate) use peft::header_bytes;
 pub use peft::write_tensors;
 pub use refusal::refusal;
 pub use sentence::{SentenceModel, SentenceScratch};

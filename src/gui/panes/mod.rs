@@ -2,6 +2,7 @@
 //!
 //! Constraint: a pane reads the app and sends actions; it keeps only what it alone needs (drafts, cameras).
 
+mod calibration;
 mod chrome;
 pub mod commands;
 mod compare;
@@ -14,9 +15,13 @@ mod data_mapping;
 mod distribution;
 mod evidence;
 mod export;
+mod health;
 pub mod map;
 mod map_legend;
 mod purify;
+mod rankings;
+mod rankings_scatter;
+mod reasons;
 pub mod review;
 mod row_widgets;
 mod settings;

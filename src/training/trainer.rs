@@ -264,6 +264,7 @@ impl<'a> Trainer<'a> {
         next.optimiser.step(&mut next.values, &gradients, rate, self.settings);
         next.state.step = number + 1;
         self.load(adapter, &next.values)?;
+        let took = began.elapsed().as_secs_f64();
         let due = next.state.step.is_multiple_of(self.settings.evaluate_every) || next.state.step == plan.steps;
         let evaluation = if due && !plan.held_out.is_empty() {
             match self.evaluate(adapter, &plan.held_out, workers, steering) {
@@ -293,7 +294,7 @@ impl<'a> Trainer<'a> {
             learning_rate: rate,
             gradient_norm,
             tokens,
-            tokens_per_second: tokens as f64 / began.elapsed().as_secs_f64().max(1e-9),
+            tokens_per_second: tokens as f64 / took.max(1e-9),
             memory: resident(),
             seconds_left: seen.began.elapsed().as_secs_f64() / done * (plan.steps - at.state.step) as f64,
         }));

@@ -118,7 +118,7 @@ fn facts(ui: &mut Ui, model: &BaseModel) {
     let colours = palette(ui.style());
     let spec = &model.facts.spec;
     let text = format!(
-        "{} · {} parameters · {} layers · {} on disk",
+        "{} · {} parameters · {} layers · {}",
         spec.model_type,
         millions(model.facts.parameters()),
         spec.layers,
@@ -127,7 +127,8 @@ fn facts(ui: &mut Ui, model: &BaseModel) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(icons::CHECK).color(*colours.good));
         widgets::muted_line(ui, text).on_hover_text(format!(
-            "{} heads of {}, {} hidden, {} tokens in the vocabulary, made for texts of {} tokens.",
+            "{} on disk. {} heads of {}, {} hidden, {} tokens in the vocabulary, made for texts of {} tokens.",
+            words::bytes(model.facts.stored_bytes),
             spec.heads,
             spec.head_dim,
             words::count(spec.hidden as u64),

@@ -8,7 +8,11 @@ mod calibration;
 mod comparison;
 #[path = "selection/cut.rs"]
 mod cut;
+#[path = "selection/explanation.rs"]
+mod explanation;
 #[path = "selection/figures.rs"]
 mod figures;
+#[path = "selection/health.rs"]
+mod health;
 #[path = "selection/settings.rs"]
 mod settings;

@@ -83,6 +83,15 @@ pub struct Demo {
 pub struct Inspect {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A safe reference of the first FILE; with --harmful, tells what speaks against the references (repeat)
+    #[arg(long, value_name = "FILE", requires = "harmful")]
+    pub safe: Vec<PathBuf>,
+    /// A harmful reference of the first FILE (repeat)
+    #[arg(long, value_name = "FILE", requires = "safe")]
+    pub harmful: Vec<PathBuf>,
+    /// How rows and references are compared, as in `dipole purify`
+    #[arg(long, default_value = "lexical", value_name = "ENCODER")]
+    pub encoder: EncoderChoice,
     /// Which field plays which role, for example question=prompt (repeat)
     #[arg(long, value_name = "FIELD=ROLE", value_parser = field_role)]
     pub map: Vec<(String, FieldRole)>,
@@ -164,6 +173,9 @@ pub struct Purify {
     /// Bytes the kept kernel may take, for example 2GiB
     #[arg(long, value_name = "SIZE", value_parser = byte_size)]
     pub memory: Option<u64>,
+    /// Leave explanations.csv out of the export
+    #[arg(long)]
+    pub no_explanations: bool,
     /// Licence of the custom data, for the record (repeat)
     #[arg(long, value_name = "NAME")]
     pub licence: Vec<String>,
@@ -271,6 +283,59 @@ pub struct Study {
 pub enum StudyKind {
     /// Every ranking on every labelled custom set with every harmful reference
     Quality(Quality),
+    /// What each force is worth: pull alone, push alone, both, and how each spreads the weights
+    Ablation(Measured),
+    /// How the fixed ranking answers to lambda, epsilon, the cut, the size of each reference, and wrong rows in each
+    Sensitivity(Measured),
+    /// Whether distances to the two references agree with labels, on rows that were held out
+    Geometry(Measured),
+    /// Whether harmful rows are found in disguise: wrapped, encoded, split, translated
+    Robustness(Measured),
+    /// Seconds and memory of each stage, from 100 rows to 100,000, beside fine-tuning on the same rows
+    Efficiency(Efficiency),
+}
+
+/// What most studies take.
+#[derive(Debug, Args)]
+pub struct Measured {
+    /// Folder with custom/NAME.jsonl and NAME.labels.csv, ref_safe/ and ref_harmful/ [default: the sample data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where NAME.md, its tables as CSV, and its plots as SVG with their data go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Only trials with this in their name, CUSTOM / HARMFUL
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// lexical, a Hugging Face directory, as for purify
+    #[arg(long, default_value = "lexical")]
+    pub encoder: EncoderChoice,
+    /// Draws that intervals over seeds are made of
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// How many rows are kept: 0.8, 80% or 4000
+    #[arg(long, default_value = "0.8")]
+    pub keep: Keep,
+    /// Worker threads; 0 takes all cores. It does not change the result
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Folder of the vector cache [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Efficiency {
+    #[command(flatten)]
+    pub measured: Measured,
+    /// Rows of the largest size
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(20..=10_000_000))]
+    pub largest: u32,
+    /// Time fine-tuning with this language model instead of estimating it
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -278,9 +343,16 @@ pub struct Quality {
     /// Folder with custom/NAME.jsonl and NAME.labels.csv, ref_safe/ and ref_harmful/
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Where quality.md, quality.csv and quality.json go
+    /// Where quality.md, quality.csv and quality.json go. Each finished pair is kept in pairs/, and a study that was ended
+    /// goes on there
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Only trials with this in their name, CUSTOM / HARMFUL
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Leave lexical vectors out
+    #[arg(long, requires = "model")]
+    pub no_lexical: bool,
     /// Besides lexical vectors: a Hugging Face directory of a sentence model (repeat)
     #[arg(long, value_name = "DIR")]
     pub model: Vec<EncoderChoice>,

@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
     let context = ExportContext {
         licences: vec!["MIT OR Apache-2.0".to_owned()],
         origin: "dipole demo".to_owned(),
-        journal_head: None,
+        ..ExportContext::default()
     };
     let done = purify(&demo.plan(), &Decisions::default(), &context, folders.cache, &arguments.out, terminal)?;
     let figures = evaluate(&done.report.folder.join("weights.csv"), &demo.labels)?;

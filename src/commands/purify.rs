@@ -9,7 +9,7 @@ use serde_json::json;
 use super::arguments::{Preset, Purify};
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, Mapping, OpenOptions};
-use crate::project::{self, Export, ExportContext, ExportReport, Folders, Plan, Purified, Sets};
+use crate::project::{self, Export, ExportContext, ExportReport, Folders, HealthReport, Plan, Purified, Sets};
 use crate::selection::calibration::CalibrationSettings;
 use crate::selection::{Decisions, Selection, SelectionSettings, WeightMode};
 use crate::transport::{ChosenEngine, Regularisation, Settings};
@@ -21,8 +21,12 @@ pub fn run(arguments: &Purify, terminal: &Terminal) -> anyhow::Result<ExitCode> 
         None => Decisions::default(),
     };
     let cache = arguments.cache.clone().or_else(|| Folders::of_user().cache);
-    let context =
-        ExportContext { licences: arguments.licence.clone(), origin: "dipole purify".to_owned(), journal_head: None };
+    let context = ExportContext {
+        licences: arguments.licence.clone(),
+        origin: "dipole purify".to_owned(),
+        journal_head: None,
+        skip_explanations: arguments.no_explanations,
+    };
     let done = purify(&plan, &decisions, &context, cache, &arguments.out, terminal)?;
     terminal.result(&done.json(), &done.text()?)?;
     Ok(ExitCode::SUCCESS)
@@ -33,6 +37,7 @@ pub struct Done {
     pub purified: Purified,
     pub selection: Selection,
     pub report: ExportReport,
+    pub health: HealthReport,
 }
 
 /// Opens, embeds, solves, selects and exports.
@@ -51,7 +56,8 @@ pub fn purify(
     let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &sets.custom, decisions)?;
     let export = Export { sets: &sets, plan, purified: &purified, selection: &selection, decisions, context };
     let report = project::export(out, &export, terminal).with_context(|| "the export was not written")?;
-    Ok(Done { purified, selection, report })
+    let health = project::health(&sets, Some(&purified.vectors), plan.settings.seed, terminal)?;
+    Ok(Done { purified, selection, report, health })
 }
 
 impl Done {
@@ -86,6 +92,7 @@ impl Done {
                 "found": found,
                 "statement": found.statement(self.dropped()),
             })),
+            "health": self.health,
             "seconds": self.purified.timing,
             "vectors": { "computed": self.purified.computed, "cached": self.purified.cached },
         })
@@ -131,12 +138,16 @@ impl Done {
         if !outcome.engine_reason.is_empty() {
             writeln!(text, "engine {}: {}", outcome.engine, outcome.engine_reason)?;
         }
+        if self.health.warnings() > 0 {
+            writeln!(text, "the references:")?;
+            self.health.write(false, &mut text)?;
+        }
         writeln!(text, "export: {}", report.folder.display())?;
         Ok(text)
     }
 }
 
-fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
+pub(super) fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
     use crate::transport::Stop;
     match stop {
         Stop::Converged => "converged",

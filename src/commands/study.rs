@@ -1,90 +1,125 @@
 //! `dipole study`: what the rankings are worth on labelled sets.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::arguments::{Quality, Study, StudyKind};
+use super::arguments::{Measured, Quality, Study, StudyKind};
 use super::terminal::Terminal;
 use crate::embedding::EncoderChoice;
-use crate::project::Folders;
-use crate::project::study::{self, Measurement, StudySettings};
+use crate::project::study::{self, EfficiencySettings, Measurement, Records, Report, StudySettings, Trial};
+use crate::project::{Folders, ProjectError};
 use crate::selection::SelectionSettings;
-use crate::transport::{CpuEngine, Settings};
+use crate::transport::{CpuEngine, Observer, Settings};
 
 pub fn run(arguments: &Study, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     match &arguments.kind {
         StudyKind::Quality(quality) => self::quality(quality, terminal),
+        StudyKind::Ablation(given) => measured(given, terminal, &|trials, study, observer| {
+            study::ablation(trials, study, given.seeds, &CpuEngine::default(), observer)
+        }),
+        StudyKind::Sensitivity(given) => measured(given, terminal, &|trials, study, observer| {
+            study::sensitivity(trials, study, given.seeds, &CpuEngine::default(), observer)
+        }),
+        StudyKind::Geometry(given) => measured(given, terminal, &|trials, study, observer| {
+            study::geometry(trials, study, given.seeds, &CpuEngine::default(), observer)
+        }),
+        StudyKind::Robustness(given) => measured(given, terminal, &|trials, study, observer| {
+            study::robustness(trials, study, given.seeds, &CpuEngine::default(), observer)
+        }),
+        StudyKind::Efficiency(given) => {
+            let settings = EfficiencySettings { largest: given.largest as usize, model: given.model.clone() };
+            measured(&given.measured, terminal, &|trials, study, observer| {
+                study::efficiency(trials, study, &settings, &CpuEngine::default(), observer)
+            })
+        }
+    }
+}
+
+/// A study from trials to a report.
+type Work<'a> = dyn Fn(&[Trial], &StudySettings, &dyn Observer) -> Result<Report, ProjectError> + 'a;
+
+/// Runs a study on the given data or the sample, writes what it found, and says where.
+fn measured(arguments: &Measured, terminal: &Terminal, work: &Work<'_>) -> anyhow::Result<ExitCode> {
+    let folders = Folders::of_user();
+    let mut trials = match &arguments.data {
+        Some(data) => study::trials(data)?,
+        None => study::demo(&folders.demo)?,
+    };
+    narrow(&mut trials, arguments.only.as_deref())?;
+    let settings = StudySettings {
+        encoder: arguments.encoder.clone(),
+        encoder_name: name_of(&arguments.encoder),
+        selection: SelectionSettings { keep: arguments.keep, ..SelectionSettings::default() },
+        settings: Settings { seed: arguments.seed, threads: arguments.threads, ..Settings::default() },
+        cache_dir: arguments.cache.clone().or(folders.cache),
+    };
+    let report = work(&trials, &settings, terminal)?;
+    let files = report.write(&arguments.out)?;
+    let names: Vec<String> =
+        files.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
+    let text = format!("{}Written to {}: {}\n", report.text(), arguments.out.display(), names.join(", "));
+    let json = serde_json::json!({
+        "study": report.name, "about": report.about, "tables": report.tables, "files": files,
+    });
+    terminal.result(&json, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn narrow(trials: &mut Vec<Trial>, only: Option<&str>) -> anyhow::Result<()> {
+    if let Some(only) = only {
+        trials.retain(|trial| trial.name().contains(only));
+        anyhow::ensure!(!trials.is_empty(), "--only {only}: no trial has this in its name");
+    }
+    Ok(())
+}
+
+/// How an encoder is called in a table.
+fn name_of(encoder: &EncoderChoice) -> String {
+    match encoder {
+        EncoderChoice::Sentence(folder) => {
+            folder.file_name().map_or_else(|| encoder.to_string(), |name| name.to_string_lossy().into_owned())
+        }
+        other => other.to_string(),
     }
 }
 
 fn quality(arguments: &Quality, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let trials = study::trials(&arguments.data)?;
-    std::fs::create_dir_all(&arguments.out).with_context(|| format!("{}", arguments.out.display()))?;
-    let mut encoders = vec![("lexical".to_owned(), EncoderChoice::Lexical)];
-    encoders.extend(arguments.model.iter().map(|model| (model.to_string(), model.clone())));
-    for (name, encoder) in &mut encoders {
-        if let EncoderChoice::Sentence(folder) = encoder {
-            *name = folder.file_name().map_or_else(|| name.clone(), |name| name.to_string_lossy().into_owned());
-        }
-    }
+    let mut trials = study::trials(&arguments.data)?;
+    narrow(&mut trials, arguments.only.as_deref())?;
+    let records = Records::open(arguments.out.join("pairs"))?;
     let mut measurements: Vec<Measurement> = Vec::new();
-    for (encoder_name, encoder) in encoders {
+    let encoders = std::iter::once(&EncoderChoice::Lexical).filter(|_| !arguments.no_lexical).chain(&arguments.model);
+    for encoder in encoders {
         let settings = StudySettings {
-            encoder,
-            encoder_name,
+            encoder: encoder.clone(),
+            encoder_name: name_of(encoder),
             selection: SelectionSettings::default(),
             settings: Settings { seed: arguments.seed, threads: arguments.threads, ..Settings::default() },
             cache_dir: arguments.cache.clone().or_else(|| Folders::of_user().cache),
         };
         for trial in &trials {
-            let names = format!("{} / {}", study::stem(&trial.custom), study::stem(&trial.harmful));
-            let measured = study::measure(trial, &settings, &CpuEngine::default(), terminal);
-            measurements.push(measured.with_context(|| names.clone())?);
-            terminal.say(&format!("{names}: done"));
+            let names = trial.name();
+            let measured = records.measure(trial, &settings, &CpuEngine::default(), terminal);
+            let (measurement, was_there) = measured.with_context(|| names.clone())?;
+            measurements.push(measurement);
+            terminal.say(&format!("{names}: {}", if was_there { "measured before" } else { "done" }));
+            write(arguments, &measurements)?;
         }
     }
-    let page = study::page(&measurements);
-    let write = |name: &str, content: &[u8]| {
-        let path = arguments.out.join(name);
-        std::fs::write(&path, content).with_context(|| format!("{}", path.display()))
-    };
-    write("quality.md", page.as_bytes())?;
-    write("quality.json", &serde_json::to_vec_pretty(&measurements)?)?;
-    write("quality.csv", &csv(&measurements)?)?;
-    terminal.result(&measurements, &page)?;
+    terminal.result(&measurements, &study::page(&measurements))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn csv(measurements: &[Measurement]) -> anyhow::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    writeln!(
-        out,
-        "encoder,custom,safe,harmful,rows,ranking,kept,auroc,average_precision,harmful_recall,contamination,benign_retention,seconds"
-    )?;
-    let figure = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.6}"));
-    for one in measurements {
-        for line in &one.table {
-            let Some(found) = &line.measured else { continue };
-            writeln!(
-                out,
-                "{},{},{},{},{},{},{},{},{},{},{},{},{:.3}",
-                one.encoder,
-                one.custom,
-                one.safe,
-                one.harmful,
-                one.rows,
-                line.name,
-                line.kept,
-                figure(found.auroc),
-                figure(found.average_precision),
-                figure(found.harmful_recall),
-                figure(found.contamination),
-                figure(found.benign_retention),
-                line.seconds,
-            )?;
-        }
+/// The tables of what is measured so far.
+fn write(arguments: &Quality, measurements: &[Measurement]) -> anyhow::Result<()> {
+    for (name, content) in [
+        ("quality.md", study::page(measurements)),
+        ("quality.json", serde_json::to_string_pretty(measurements)?),
+        ("quality.csv", study::csv(measurements)),
+    ] {
+        let path = arguments.out.join(name);
+        std::fs::write(&path, content).with_context(|| format!("{}", path.display()))?;
     }
-    Ok(out)
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `dipole tune`: weighted LoRA fine-tuning without a window.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
 use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Module, Precision};
+use crate::project::tuning::rows_file;
 use crate::training::{Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, prepare};
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +95,7 @@ pub struct Tune {
 pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let settings = settings(arguments)?;
     settings.check()?;
-    let path = data_file(&arguments.data)?;
+    let path = rows_file(&arguments.data)?;
     let decoder = Decoder::open(&arguments.model, settings.precision, &arguments.device.open()?, terminal)?;
     let tokenizer = ChatTokenizer::open(&arguments.model, decoder.spec())?;
     let data = Dataset::open(&path, &OpenOptions::default(), terminal)?;
@@ -190,26 +191,6 @@ fn settings(arguments: &Tune) -> anyhow::Result<TrainSettings> {
         settings.targets.clone_from(&arguments.targets);
     }
     Ok(settings)
-}
-
-/// The file itself, or the purified rows of an export folder.
-fn data_file(given: &Path) -> anyhow::Result<PathBuf> {
-    if !given.is_dir() {
-        return Ok(given.to_owned());
-    }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(given).with_context(|| given.display().to_string())? {
-        let path = entry.with_context(|| given.display().to_string())?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("purified.") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    match found.into_iter().next() {
-        Some(path) => Ok(path),
-        None => anyhow::bail!("{}: there is no purified.* in it; give an export folder or a file", given.display()),
-    }
 }
 
 fn facts(prepared: &Prepared, rows: usize) -> serde_json::Value {

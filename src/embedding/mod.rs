@@ -24,7 +24,7 @@ pub use encoder::{Encoder, Encoding};
 pub use error::EmbeddingError;
 pub use matrix::Embeddings;
 pub use texts::{Joined, MemoryTexts, Texts};
-pub use vector_file::{check_name, write_vectors};
+pub use vector_file::{check_name, write_npy, write_vectors};
 
 use std::path::PathBuf;
 

@@ -15,6 +15,22 @@ const TENSOR: &str = "vectors";
 
 /// Writes the sets under each other; `.safetensors` keeps what made them in its metadata too.
 ///
+/// Writes a C-ordered float32 array of this shape as NumPy's `.npy`.
+///
+/// # Errors
+/// The file cannot be written, or the shape holds another count of numbers.
+pub fn write_npy(
+    path: &Path,
+    shape: &[usize],
+    numbers: impl ExactSizeIterator<Item = f32>,
+) -> Result<(), EmbeddingError> {
+    if shape.iter().product::<usize>() != numbers.len() {
+        let reason = format!("{} numbers do not fit the shape {shape:?}", numbers.len());
+        return Err(EmbeddingError::File { path: path.to_owned(), reason });
+    }
+    write(path, &npy_header(shape), numbers).map_err(|source| EmbeddingError::Io { path: path.to_owned(), source })
+}
+
 /// # Errors
 /// The name ends in neither `.npy` nor `.safetensors`, the sets differ in width, or the file cannot be written.
 pub fn write_vectors(path: &Path, sets: &[&Embeddings], made_by: &Fingerprint) -> Result<(), EmbeddingError> {
@@ -25,8 +41,8 @@ pub fn write_vectors(path: &Path, sets: &[&Embeddings], made_by: &Fingerprint) -
         return Err(EmbeddingError::File { path: path.to_owned(), reason });
     }
     let is_npy = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npy"));
-    let header = if is_npy { npy_header(rows, dim) } else { safetensors_header(rows, dim, made_by) };
-    let numbers = sets.iter().flat_map(|set| set.data());
+    let header = if is_npy { npy_header(&[rows, dim]) } else { safetensors_header(rows, dim, made_by) };
+    let numbers = sets.iter().flat_map(|set| set.data().iter().copied());
     write(path, &header, numbers).map_err(|source| EmbeddingError::Io { path: path.to_owned(), source })
 }
 
@@ -40,7 +56,7 @@ pub fn check_name(path: &Path) -> Result<(), EmbeddingError> {
     Err(EmbeddingError::File { path: path.to_owned(), reason })
 }
 
-fn write<'a>(path: &Path, header: &[u8], numbers: impl Iterator<Item = &'a f32>) -> std::io::Result<()> {
+fn write(path: &Path, header: &[u8], numbers: impl Iterator<Item = f32>) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let file = tempfile::Builder::new().prefix(".dipole-").suffix(".tmp").tempfile_in(folder)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
@@ -55,8 +71,11 @@ fn write<'a>(path: &Path, header: &[u8], numbers: impl Iterator<Item = &'a f32>)
 }
 
 /// Magic, version, length and text; the whole is a multiple of 64 bytes and ends a line.
-fn npy_header(rows: usize, dim: usize) -> Vec<u8> {
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
+fn npy_header(shape: &[usize]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    // A tuple of one keeps its comma.
+    let sizes = if shape.len() == 1 { sizes.trim_end() } else { sizes.trim_end_matches(", ") };
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}");
     let padded = (10 + text.len() + 1).next_multiple_of(64) - 10 - 1;
     text.extend(std::iter::repeat_n(' ', padded - text.len()));
     text.push('\n');

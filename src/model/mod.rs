@@ -25,7 +25,9 @@ mod weights;
 
 pub use adapter::{Adapter, LoraShape};
 pub use chat::{ChatTokenizer, ChatTokens, Message, Piece, RowFault};
-pub use decoder::{Decoder, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder, is_gguf};
+pub use decoder::{
+    Decoder, DecoderFacts, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder, is_gguf,
+};
 pub use device::{DeviceChoice, DeviceError};
 pub use error::ModelError;
 pub use generate::{Generated, Sampling, Stop, Stream, generate};

@@ -176,6 +176,9 @@ fn explain(role: FileRole) -> &'static str {
         FileRole::Removed => "the rows that were left out",
         FileRole::Quarantine => "records that could not be read, with their raw text and the reason",
         FileRole::Weights => "score, pull, push, weight, rank and decision of every readable row",
+        FileRole::Explanations => {
+            "why each row stands where it stands: the dominating force, its transport mass on each group of references, the nearest references, one sentence"
+        }
         FileRole::Decisions => "the reviewer's decisions; `--decisions` reads them",
         FileRole::Croissant => "machine-readable metadata",
         FileRole::Card => "this page",

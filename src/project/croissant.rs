@@ -24,6 +24,24 @@ const WEIGHT_FIELDS: [(&str, &str, &str); 9] = [
     ("decision", "sc:Text", "kept, dropped, kept-by-hand or dropped-by-hand"),
 ];
 
+/// The same of `explanations.csv`, but for the columns of the groups, whose names hang on the references.
+const EXPLANATION_FIELDS: [(&str, &str, &str); 14] = [
+    ("row", "sc:Integer", "0-based record number in the source file"),
+    ("id", "sc:Text", "stable identity of the row"),
+    ("force", "sc:Text", "pull or push: which of the two is farther from the middle of the rows"),
+    ("farther_than", "sc:Float", "share of the rows with a smaller pull"),
+    ("nearer_than", "sc:Float", "share of the rows with a larger push"),
+    ("safe_file", "sc:Text", "file of the nearest safe reference"),
+    ("safe_row", "sc:Integer", "0-based record number in it"),
+    ("safe_cosine", "sc:Float", "cosine of the row and that reference"),
+    ("safe_shared", "sc:Text", "words that both hold, the rarest in the reference first"),
+    ("harmful_file", "sc:Text", "file of the nearest harmful reference"),
+    ("harmful_row", "sc:Integer", "0-based record number in it"),
+    ("harmful_cosine", "sc:Float", "cosine of the row and that reference"),
+    ("harmful_shared", "sc:Text", "words that both hold, the rarest in the reference first"),
+    ("sentence", "sc:Text", "the reason in one sentence"),
+];
+
 /// The metadata as JSON text.
 pub(super) fn render(what: &Export<'_>, files: &[FileEntry]) -> Result<Vec<u8>, serde_json::Error> {
     let source = super::manifest::file_name(what.sets.custom.path());
@@ -107,6 +125,11 @@ fn record_sets(what: &Export<'_>, files: &[FileEntry]) -> Vec<Value> {
     if let Some(file) = of_role(FileRole::Weights) {
         let fields = WEIGHT_FIELDS.iter().map(|(name, kind, text)| field("weights", file, name, kind, text)).collect();
         sets.push(record_set("weights", "What the machine and the reviewer said about every readable row.", fields));
+    }
+    if let Some(file) = of_role(FileRole::Explanations) {
+        let fields =
+            EXPLANATION_FIELDS.iter().map(|(name, kind, text)| field("explanations", file, name, kind, text)).collect();
+        sets.push(record_set("explanations", "Why each readable row stands where it stands.", fields));
     }
     sets
 }

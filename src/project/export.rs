@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::digest::{self, Digest};
 use super::manifest::{self, Counts, FileEntry, FileRole, Input, MANIFEST};
 use super::staging::{Staging, Target};
-use super::{ExportContext, Plan, ProjectError, Purified, Sets, card, croissant, weights_csv};
+use super::{ExportContext, Plan, ProjectError, Purified, Sets, card, croissant, explanations_csv, weights_csv};
 use crate::data::{Container, WeightedRow, write_quarantine, write_rows};
 use crate::jobs::Progress;
 use crate::selection::{Decisions, Selection};
@@ -96,13 +96,19 @@ pub fn export(folder: &Path, what: &Export<'_>, progress: &dyn Progress) -> Resu
     let in_force = write_decisions(&staging.file(DECISIONS), what)?;
 
     let mut files = Vec::new();
-    for (name, role, rows) in [
+    let explanations = (!what.context.skip_explanations).then_some((
+        explanations_csv::EXPLANATIONS,
+        FileRole::Explanations,
+        (counts.readable, Container::Csv),
+    ));
+    let data = [
         (purified_file.as_str(), FileRole::Purified, (counts.kept, container)),
         (REMOVED, FileRole::Removed, (counts.removed, Container::Jsonl)),
         (QUARANTINE, FileRole::Quarantine, (counts.quarantined, Container::Jsonl)),
         (weights_csv::WEIGHTS, FileRole::Weights, (counts.readable, Container::Csv)),
         (DECISIONS, FileRole::Decisions, (in_force as u64, Container::Jsonl)),
-    ] {
+    ];
+    for (name, role, rows) in data.into_iter().chain(explanations) {
         let digest = digest::digest(&staging.file(name), progress)?;
         files.push(FileEntry::new(name, role, digest, Some(rows)));
     }
@@ -147,7 +153,7 @@ fn extension(container: Container) -> &'static str {
     }
 }
 
-/// The rows, the quarantine and the weights, each flushed to disk.
+/// The rows, the quarantine, the weights and the explanations, each flushed to disk.
 fn write_data(
     staging: &Staging,
     purified_file: &str,
@@ -168,7 +174,11 @@ fn write_data(
     write_quarantine(custom, &staging.file(QUARANTINE), progress)?;
     let weights = staging.file(weights_csv::WEIGHTS);
     weights_csv::write(&weights, what, progress)?;
-    File::open(&weights).and_then(|file| file.sync_all()).map_err(ProjectError::io(&weights))
+    File::open(&weights).and_then(|file| file.sync_all()).map_err(ProjectError::io(&weights))?;
+    if what.context.skip_explanations {
+        return Ok(());
+    }
+    explanations_csv::write(&staging.file(explanations_csv::EXPLANATIONS), what, progress)
 }
 
 fn counts(what: &Export<'_>) -> Counts {

@@ -31,6 +31,7 @@ pub(super) enum FileRole {
     Removed,
     Quarantine,
     Weights,
+    Explanations,
     Decisions,
     Croissant,
     Card,

@@ -102,6 +102,11 @@ impl Prepared {
         Problem { custom, safe, harmful }
     }
 
+    /// The vectors of the custom, safe and harmful rows.
+    pub fn vectors(&self) -> Arc<[Embeddings; 3]> {
+        self.sets.clone()
+    }
+
     /// The rows of the harmful reference that come from one file each.
     pub fn sources(&self) -> &[Range<usize>] {
         &self.sources
@@ -109,7 +114,7 @@ impl Prepared {
 }
 
 /// The files of every role, in the order of the rows of a reference.
-fn roles(sets: &Sets) -> [(&'static str, Vec<&Dataset>); 3] {
+pub(super) fn roles(sets: &Sets) -> [(&'static str, Vec<&Dataset>); 3] {
     [("custom", vec![&sets.custom]), ("safe", sets.safe.iter().collect()), ("harmful", sets.harmful.iter().collect())]
 }
 
@@ -282,7 +287,7 @@ fn give_direction(role: &str, files: &[&Dataset], vectors: &mut Embeddings) -> R
 }
 
 /// File, record number and line of a row of a role.
-fn place(files: &[&Dataset], mut row: usize) -> Option<(PathBuf, u64, u64)> {
+pub(super) fn place(files: &[&Dataset], mut row: usize) -> Option<(PathBuf, u64, u64)> {
     for file in files {
         match row.checked_sub(file.len()) {
             None => {

@@ -30,7 +30,7 @@ pub struct Plan {
     pub selection: SelectionSettings,
 }
 
-/// What else an export needs to know; none of it changes the data files.
+/// What else an export needs to know; none of it changes the rows.
 #[derive(Debug, Clone, Default)]
 pub struct ExportContext {
     /// Licences the user gave for the custom data, as SPDX names or free text.
@@ -39,4 +39,6 @@ pub struct ExportContext {
     pub origin: String,
     /// [`super::Journal::head`] of the journal that the decisions come from.
     pub journal_head: Option<String>,
+    /// Leaves `explanations.csv` out; it is the largest of the tables.
+    pub skip_explanations: bool,
 }

@@ -93,6 +93,10 @@ fn check_roles(files: &[FileEntry], counts: &Counts, mismatches: &mut Vec<String
             _ => mismatches.push(format!("{MANIFEST}: does not list exactly one file with the role {role:?}")),
         }
     }
+    // An export may leave them out.
+    for file in files.iter().filter(|file| file.role == FileRole::Explanations && file.rows != Some(counts.readable)) {
+        mismatches.push(format!("{MANIFEST}: {} does not have a row for each readable row", file.name));
+    }
 }
 
 fn check_file(

@@ -82,7 +82,7 @@ fn make(world: &World, decisions: Decisions) -> Made {
     let selection =
         Selection::from(&purified.outcome, &world.plan.selection, &numbers, &sets.custom, &decisions).expect("selects");
     let context =
-        ExportContext { licences: vec!["CC-BY-4.0".to_owned()], origin: "test".to_owned(), journal_head: None };
+        ExportContext { licences: vec!["CC-BY-4.0".to_owned()], origin: "test".to_owned(), ..ExportContext::default() };
     Made { sets, plan: world.plan.clone(), purified, selection, decisions, context }
 }
 

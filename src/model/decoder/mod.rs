@@ -8,6 +8,7 @@
 mod cache;
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+mod facts;
 pub(crate) mod gguf;
 mod gradient;
 mod identity;
@@ -19,6 +20,7 @@ mod source;
 pub use cache::KeyValueCache;
 pub use checkpoint::Precision;
 pub use config::{DecoderSpec, GateActivation};
+pub use facts::DecoderFacts;
 pub use gguf::is_gguf;
 pub use gradient::{Example, Gradients, Pass};
 pub use identity::{decoder_hash, is_decoder};

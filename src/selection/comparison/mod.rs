@@ -3,14 +3,16 @@
 //!
 //! Constraint: labels measure and nothing else; agreement needs none.
 
+mod agreement;
 mod contenders;
 
 use super::{Keep, SelectionError, auroc, average_precision};
 
-pub use contenders::{Contender, contenders};
+pub use agreement::{Agreement, agreement};
+pub use contenders::{Contender, beside, contenders};
 
 /// One line of the table.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Comparison {
     pub name: String,
     pub about: String,
@@ -27,7 +29,7 @@ pub struct Comparison {
 }
 
 /// Figures against labels. `None` inside where nothing can be computed.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measured {
     pub auroc: Option<f64>,
     pub average_precision: Option<f64>,

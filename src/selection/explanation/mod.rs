@@ -1,11 +1,13 @@
 //! Why a row stands where it stands, read off the transport plan.
 //!
 //! Purpose: for every row which force dominates, where its mass goes, and which references are nearest: as data and as
-//! one sentence whose every number can be recomputed from `weights.csv` and the references. Constraints: strips of
+//! one sentence whose every number can be recomputed from `weights.csv` and `explanations.csv`. Constraints: strips of
 //! fixed size, no n×m matrix; the plan is the solved one, π(j|i) ∝ b_j exp((g_j - C_ij)/ε).
 
 mod groups;
 mod terms;
+
+use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -16,7 +18,7 @@ use crate::jobs::Progress;
 use crate::transport::{Outcome, Points, Problem, SideOutcome};
 
 pub use groups::{Group, Grouping, group};
-pub use terms::Vocabulary;
+pub use terms::{ReferenceWords, Vocabulary};
 
 const STRIP: usize = 64;
 
@@ -77,7 +79,92 @@ impl Reason {
         let group = grouping.groups.get(toward.group).map_or_else(String::new, |group| {
             format!("; {} of its mass lies on {reference} references about “{}”", percent(toward.share), group.name())
         });
-        format!("{lead}{group}; the nearest has cosine {:.3}.", toward.cosine)
+        format!("{lead}{group}; the nearest {reference} reference has cosine {:.3}.", toward.cosine)
+    }
+}
+
+/// A reason with everything that it was read off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    pub reason: Reason,
+    /// Share of the row's mass on every group of the safe reference; they sum to 1.
+    pub safe_shares: Vec<f64>,
+    /// The same of the harmful reference.
+    pub harmful_shares: Vec<f64>,
+}
+
+impl Explained {
+    /// Shares and cosines to four digits after the point, so that a sentence says what a file of so many digits holds.
+    pub fn rounded(mut self) -> Self {
+        let round = |value: &mut f64| *value = (*value * 1e4).round() / 1e4;
+        self.safe_shares.iter_mut().chain(&mut self.harmful_shares).for_each(round);
+        let Reason { safe, harmful, .. } = &mut self.reason;
+        [&mut safe.share, &mut safe.cosine, &mut harmful.share, &mut harmful.cosine].into_iter().for_each(round);
+        self
+    }
+}
+
+/// Reads the reasons of one solved problem, a block of rows at a time.
+pub struct Explainer<'a> {
+    problem: Problem<'a>,
+    outcome: &'a Outcome,
+    safe: &'a Grouping,
+    harmful: &'a Grouping,
+    farther: Vec<f64>,
+    nearer: Vec<f64>,
+}
+
+impl<'a> Explainer<'a> {
+    /// # Errors
+    /// Outcome, vectors and groups are not of the same rows.
+    pub fn new(
+        problem: Problem<'a>,
+        outcome: &'a Outcome,
+        safe: &'a Grouping,
+        harmful: &'a Grouping,
+    ) -> Result<Self, SelectionError> {
+        let n = problem.custom.rows;
+        let fits = [outcome.pull.len(), outcome.push.len()].iter().all(|len| *len == n)
+            && [(&outcome.safe, problem.safe, safe), (&outcome.harmful, problem.harmful, harmful)].iter().all(
+                |(side, points, grouping)| {
+                    side.column_potential.len() == points.rows
+                        && grouping.of.len() == points.rows
+                        && points.dim == problem.custom.dim
+                },
+            );
+        if !fits {
+            return Err(SelectionError::Outcome(
+                "the result was made for other rows or references; purify again".to_owned(),
+            ));
+        }
+        let farther = shares_below(&outcome.pull);
+        let nearer = shares_below(&outcome.push.iter().map(|push| -push).collect::<Vec<_>>());
+        Ok(Self { problem, outcome, safe, harmful, farther, nearer })
+    }
+
+    /// The rows of this range; what lies behind the last row is left out. Memory is that of the answer and of one strip of
+    /// 64 rows a thread.
+    ///
+    /// # Errors
+    /// The user cancelled.
+    pub fn block(&self, rows: Range<usize>, progress: &dyn Progress) -> Result<Vec<Explained>, SelectionError> {
+        let custom = self.problem.custom;
+        let (start, end) = (rows.start.min(custom.rows), rows.end.min(custom.rows));
+        let data = custom.data.get(start * custom.dim..end * custom.dim).unwrap_or_default();
+        let block = Points { data, rows: end.saturating_sub(start), dim: custom.dim };
+        let safe = toward(block, self.problem.safe, &self.outcome.safe, self.safe, progress)?;
+        let harmful = toward(block, self.problem.harmful, &self.outcome.harmful, self.harmful, progress)?;
+        let places = self.farther.iter().zip(&self.nearer).skip(start);
+        Ok(places
+            .zip(safe.into_iter().zip(harmful))
+            .map(|((farther_than, nearer_than), ((safe, safe_shares), (harmful, harmful_shares)))| {
+                // How far from the middle each force puts the row, on whichever side.
+                let is_push = (nearer_than - 0.5).abs() >= (farther_than - 0.5).abs();
+                let force = if is_push { Force::Push } else { Force::Pull };
+                let reason = Reason { force, farther_than: *farther_than, nearer_than: *nearer_than, safe, harmful };
+                Explained { reason, safe_shares, harmful_shares }
+            })
+            .collect())
     }
 }
 
@@ -92,33 +179,8 @@ pub fn reasons(
     harmful: &Grouping,
     progress: &dyn Progress,
 ) -> Result<Vec<Reason>, SelectionError> {
-    let n = problem.custom.rows;
-    let fits = [outcome.pull.len(), outcome.push.len()].iter().all(|len| *len == n)
-        && [(&outcome.safe, problem.safe, safe), (&outcome.harmful, problem.harmful, harmful)].iter().all(
-            |(side, points, grouping)| {
-                side.column_potential.len() == points.rows
-                    && grouping.of.len() == points.rows
-                    && points.dim == problem.custom.dim
-            },
-        );
-    if !fits {
-        return Err(SelectionError::Outcome(
-            "the result was made for other rows or references; purify again".to_owned(),
-        ));
-    }
-    let farther = shares_below(&outcome.pull);
-    let nearer = shares_below(&outcome.push.iter().map(|push| -push).collect::<Vec<_>>());
-    let safe = toward(problem.custom, problem.safe, &outcome.safe, safe, progress)?;
-    let harmful = toward(problem.custom, problem.harmful, &outcome.harmful, harmful, progress)?;
-    let rows = farther.into_iter().zip(nearer).zip(safe.into_iter().zip(harmful));
-    Ok(rows
-        .map(|((farther_than, nearer_than), (safe, harmful))| {
-            // How far from the middle each force puts the row, on whichever side.
-            let is_push = (nearer_than - 0.5).abs() >= (farther_than - 0.5).abs();
-            let force = if is_push { Force::Push } else { Force::Pull };
-            Reason { force, farther_than, nearer_than, safe, harmful }
-        })
-        .collect())
+    let explained = Explainer::new(*problem, outcome, safe, harmful)?.block(0..problem.custom.rows, progress)?;
+    Ok(explained.into_iter().map(|explained| explained.reason).collect())
 }
 
 /// For every value the share of values that are smaller.
@@ -135,8 +197,8 @@ fn toward(
     side: &SideOutcome,
     grouping: &Grouping,
     progress: &dyn Progress,
-) -> Result<Vec<Toward>, SelectionError> {
-    let strips: Vec<Vec<Toward>> = custom
+) -> Result<Vec<(Toward, Vec<f64>)>, SelectionError> {
+    let strips: Vec<Vec<(Toward, Vec<f64>)>> = custom
         .data
         .par_chunks(STRIP * custom.dim.max(1))
         .map(|strip| {
@@ -157,7 +219,8 @@ fn toward(
     Ok(strips.concat())
 }
 
-fn of_row(cosines: &[f32], side: &SideOutcome, grouping: &Grouping) -> Toward {
+/// The nearest reference, the group with most of the mass, and the share of every group.
+fn of_row(cosines: &[f32], side: &SideOutcome, grouping: &Grouping) -> (Toward, Vec<f64>) {
     let exponents: Vec<f64> = cosines
         .iter()
         .zip(&side.column_potential)
@@ -176,7 +239,8 @@ fn of_row(cosines: &[f32], side: &SideOutcome, grouping: &Grouping) -> Toward {
             .enumerate()
             .fold((0, f64::NEG_INFINITY), |best, (at, value)| if value > best.1 { (at, value) } else { best })
     };
-    let (group, mass) = first_largest(&mut shares.iter().copied());
+    shares.iter_mut().for_each(|share| *share /= total);
+    let (group, share) = first_largest(&mut shares.iter().copied());
     let (nearest, cosine) = first_largest(&mut cosines.iter().map(|cosine| f64::from(*cosine)));
-    Toward { group, share: mass / total, nearest, cosine }
+    (Toward { group, share, nearest, cosine }, shares)
 }

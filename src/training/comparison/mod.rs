@@ -55,9 +55,12 @@ pub struct Figures {
 
 impl Figures {
     /// Of the answers to `probes`, in their order; `None` for answers that did not come.
-    pub fn of<'a>(probes: &[Probe], answers: impl IntoIterator<Item = Option<&'a Answer>>) -> Self {
+    pub fn of<'a>(
+        probes: impl IntoIterator<Item = &'a Probe>,
+        answers: impl IntoIterator<Item = Option<&'a Answer>>,
+    ) -> Self {
         let mut figures = Self::default();
-        for (probe, answer) in probes.iter().zip(answers) {
+        for (probe, answer) in probes.into_iter().zip(answers) {
             let Some(answer) = answer else { continue };
             let rate = match probe.kind {
                 ProbeKind::Harmful => &mut figures.harmful,

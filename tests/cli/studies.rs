@@ -1,0 +1,106 @@
+//! Studies from the command line: files, resuming after a kill.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{demo_file, dipole, ok, text};
+
+/// A labelled folder with small sets and two harmful references.
+fn labelled(folder: &Path) {
+    let write = |name: &str, content: String| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folder");
+        fs::write(path, content).expect("file");
+    };
+    let rows = |topics: &[&str], rows: usize| -> String {
+        (0..rows)
+            .map(|row| {
+                let (topic, number) = (topics[row % topics.len()], row * 7919 % 101);
+                format!("{{\"prompt\": \"about {topic} {number}\", \"completion\": \"{topic} is {number}\"}}\n")
+            })
+            .collect()
+    };
+    let (bread, garden, knives, fraud) = ("flour dough", "soil seeds", "blade wound", "forged cheque");
+    write("custom/mix_a.jsonl", rows(&[bread, garden, bread, knives], 120));
+    let label = |row: usize| if row % 4 == 3 { "harmful" } else { "benign" };
+    let labels: String = (0..120).map(|row| format!("{row},{}\n", label(row))).collect();
+    write("custom/mix_a.labels.csv", format!("index,_label\n{labels}"));
+    write("ref_safe/safe_a.jsonl", rows(&[bread, garden], 60));
+    write("ref_harmful/harm_fraud.jsonl", rows(&[fraud], 40));
+    write("ref_harmful/harm_knives.jsonl", rows(&[knives], 40));
+}
+
+#[test]
+fn a_killed_quality_study_goes_on_with_what_was_finished() {
+    let home = tempfile::tempdir().expect("folder");
+    let (data, out) = (home.path().join("data"), home.path().join("out"));
+    labelled(&data);
+    let pairs = || -> Vec<_> {
+        let Ok(entries) = fs::read_dir(out.join("pairs")) else { return Vec::new() };
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
+        files.retain(|path| path.extension().is_some_and(|end| end == "json"));
+        files.sort();
+        files
+    };
+    let arguments =
+        ["study", "quality", "--data", data.to_str().expect("UTF-8"), "--out", out.to_str().expect("UTF-8")];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dipole"))
+        .args(arguments)
+        .env("DIPOLE_HOME", home.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    while pairs().is_empty() && child.try_wait().expect("asks").is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().expect("kills");
+    child.wait().expect("waits");
+    let finished = pairs();
+    assert!(!finished.is_empty(), "nothing was saved before the kill");
+    let before: Vec<Vec<u8>> = finished.iter().map(|path| fs::read(path).expect("a record")).collect();
+
+    let done = dipole(home.path(), &arguments);
+    let table = ok(&done);
+    let said = text(&done.stderr);
+    assert!(said.matches("measured before").count() >= finished.len(), "{said}");
+    assert_eq!(pairs().len(), 2);
+    // The seconds in them would differ if they had been measured again.
+    let after: Vec<Vec<u8>> = finished.iter().map(|path| fs::read(path).expect("a record")).collect();
+    assert!(before == after);
+    assert!(table.contains("mix_a / harm_fraud") && table.contains("mix_a / harm_knives"), "{table}");
+
+    // A record that a power cut left empty, and one that was made from other rows, are not believed.
+    fs::write(&finished[0], "{").expect("writes");
+    let custom = data.join("custom/mix_a.jsonl");
+    let again = ok(&dipole(home.path(), &arguments));
+    assert_eq!(again, table);
+    let rows = fs::read_to_string(&custom).expect("rows");
+    fs::write(&custom, rows.replace("flour", "bread")).expect("writes");
+    let changed = dipole(home.path(), &arguments);
+    ok(&changed);
+    assert!(!text(&changed.stderr).contains("measured before"), "{}", text(&changed.stderr));
+}
+
+#[test]
+fn a_study_of_the_sample_needs_only_a_folder_to_write_to() {
+    let home = tempfile::tempdir().expect("folder");
+    let out = home.path().join("out");
+    let arguments = ["study", "geometry", "--seeds", "2", "--out", out.to_str().expect("UTF-8")];
+    let shown = ok(&dipole(home.path(), &arguments));
+    assert!(shown.contains("custom / harmful") && shown.contains("held-out reference rows"), "{shown}");
+    for name in ["geometry.md", "geometry.csv", "geometry_auroc.svg", "geometry_auroc.data.csv"] {
+        assert!(out.join(name).is_file(), "{name} is missing: {shown}");
+    }
+    let svg = fs::read_to_string(out.join("geometry_custom-harmful.svg")).expect("a plot");
+    let labels = fs::read_to_string(demo_file("custom.labels.csv")).expect("labels");
+    let dots = svg.matches("<circle").count();
+    // One dot a labelled row; the legend has two marks of another shape or form at most.
+    let rows = labels.lines().count() - 1;
+    assert!((rows..=rows + 2).contains(&dots), "{dots} dots for {rows} rows");
+    let none = dipole(home.path(), &["study", "ablation", "--only", "nothing", "--out", out.to_str().expect("UTF-8")]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("no trial has this in its name"), "{}", text(&none.stderr));
+}

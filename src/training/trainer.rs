@@ -17,7 +17,7 @@ use super::rows::{Prepared, TrainRow};
 use super::{TrainError, TrainSettings};
 use crate::jobs::{Cancelled, Progress};
 use crate::model::decoder::{Example, Gradients, Pass};
-use crate::model::{Adapter, Decoder, ModelError};
+use crate::model::{Adapter, Decoder, ModelError, is_gguf};
 
 const ADAPTER: &str = "adapter";
 /// How often a paused run looks whether it may go on.
@@ -87,6 +87,11 @@ impl<'a> Trainer<'a> {
         threads: usize,
     ) -> Result<Self, TrainError> {
         settings.check()?;
+        if is_gguf(decoder.path()) {
+            let path = decoder.path().display();
+            let reason = "a GGUF file cannot be fine-tuned; give the model as a Hugging Face directory";
+            return Err(TrainError::Rows(format!("{path}: {reason}")));
+        }
         if prepared.rows.len() < 2 && settings.evaluation_share > 0.0 {
             return Err(TrainError::Rows("one row cannot be both trained on and held out; give more rows".to_owned()));
         }
@@ -193,6 +198,10 @@ impl<'a> Trainer<'a> {
         let settings = TrainSettings { checkpoint_every: 1, ..self.settings.clone() };
         hash.update(&serde_json::to_vec(&settings).unwrap_or_default());
         hash.update(format!("{:?}", self.decoder.spec()).as_bytes());
+        if !self.decoder.device().is_cpu() {
+            // Another device rounds otherwise.
+            hash.update(format!("{:?}", self.decoder.device().location()).as_bytes());
+        }
         for row in &self.rows {
             hash.update(&(row.tokens.len() as u64).to_le_bytes()).update(&row.weight.to_le_bytes());
             row.tokens.iter().zip(&row.supervised).for_each(|(token, supervised)| {

@@ -4,5 +4,7 @@
 mod common;
 #[path = "training/resume.rs"]
 mod resume;
+#[path = "training/seal.rs"]
+mod seal;
 #[path = "training/trainer.rs"]
 mod trainer;

@@ -13,6 +13,8 @@ const RIGHT: f64 = 210.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 84.0;
 const COLOURS: usize = 8;
+/// A line of more points has no marks.
+const MARKED: usize = 40;
 /// Points of a scatter that are drawn; the data beside it have all.
 const MOST_DOTS: usize = 3000;
 
@@ -207,13 +209,12 @@ impl Plot {
         for (number, series) in self.series.iter().enumerate() {
             self.one(out, series, number, &x, &y)?;
             let (colour, left) = (series.colour % COLOURS, WIDTH - RIGHT + 18.0);
-            match series.shape {
-                Shape::Line | Shape::Dashed => writeln!(
-                    out,
-                    "<path class=\"l s{colour}{}\" d=\"M{left:.1} {legend:.1}h24\"/>",
-                    if series.shape == Shape::Dashed { " d" } else { "" }
-                )?,
-                _ => mark(out, number, colour, left + 12.0, legend)?,
+            if matches!(series.shape, Shape::Line | Shape::Dashed) {
+                let dash = if series.shape == Shape::Dashed { " d" } else { "" };
+                writeln!(out, "<path class=\"l s{colour}{dash}\" d=\"M{left:.1} {legend:.1}h24\"/>")?;
+            }
+            if series.shape != Shape::Line && series.shape != Shape::Dashed || series.spots.len() <= MARKED {
+                mark(out, number, colour, left + 12.0, legend)?;
             }
             writeln!(
                 out,
@@ -297,7 +298,7 @@ impl Plot {
                 )?;
             }
             write!(path, "{}{left:.1} {top:.1}", if path.is_empty() { "M" } else { "L" })?;
-            if series.spots.len() <= 40 {
+            if series.spots.len() <= MARKED {
                 mark(out, number, colour, left, top)?;
             }
         }

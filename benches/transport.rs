@@ -29,8 +29,6 @@ use rayon::prelude::*;
 
 const DIM: usize = 384;
 const TOLERANCE: f64 = 1e-4;
-/// Rounding of the kernel takes a part of the tolerance: the engine stops earlier than its peers may.
-const OURS: f64 = 5e-5;
 const SOLVERS: [&str; 5] = ["dipole", "numpy", "torch", "pot", "ott"];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -116,7 +114,7 @@ fn kilobytes(field: &str) -> Option<f64> {
 fn solve_one(folder: &Path, epsilon: f64, threads: usize) -> Result<()> {
     let (x, y) = (read(&folder.join("x.npy"))?, read(&folder.join("y.npy"))?);
     let a: Vec<f64> = read(&folder.join("a.npy"))?.into_iter().map(f64::from).collect();
-    let settings = SinkhornSettings { epsilon, tolerance: OURS, threads, ..SinkhornSettings::default() };
+    let settings = SinkhornSettings { epsilon, tolerance: TOLERANCE, threads, ..SinkhornSettings::default() };
     // Where the system allows it, the peak is counted from here.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = kilobytes("VmRSS").unwrap_or(f64::NAN);

@@ -84,6 +84,7 @@ fn purify_evaluate_verify_agree_on_the_sample() {
     let home = tempfile::tempdir().expect("folder");
     let out = home.path().join("export");
     let done = json(&purify_demo(home.path(), &out, &["--json", "--quiet"]));
+    assert!(done["health"]["figures"]["coverage"]["threshold"].is_f64(), "{}", done["health"]);
     let count = |name: &str| done["export"][name].as_u64().unwrap_or_else(|| panic!("{name} in {done}"));
     let records = fs::read_to_string(demo_file("custom.jsonl"))
         .expect("sample")
@@ -186,6 +187,28 @@ fn inspect_counts_and_fails_when_nothing_is_usable() {
     let missing = dipole(home.path(), &["inspect", "no/such/file.jsonl"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stdout).contains("no/such/file.jsonl"));
+}
+
+#[test]
+fn inspect_tells_what_speaks_against_the_references_of_a_file() {
+    let home = tempfile::tempdir().expect("folder");
+    let [custom, safe, harmful] = ["custom.jsonl", "safe.jsonl", "harmful.jsonl"].map(demo_file);
+    let sound = ["inspect", &custom, "--safe", &safe, "--harmful", &harmful, "--fast", "--json"];
+    let report = json(&dipole(home.path(), &sound));
+    assert_eq!(report["files"].as_array().map(Vec::len), Some(3), "references are inspected too");
+    let kinds = |report: &Value| -> Vec<(String, String)> {
+        let findings = report["health"]["findings"].as_array().expect("findings").clone();
+        findings.iter().map(|f| (f["kind"].to_string(), f["severity"].to_string())).collect()
+    };
+    for kind in ["\"likeness\"", "\"overlap\"", "\"coverage\""] {
+        assert!(kinds(&report).iter().any(|(found, _)| found == kind), "{kind} in {:?}", kinds(&report));
+    }
+    // The same file on both sides overlaps, in the text for people too.
+    let twice = ["inspect", &custom, "--safe", &safe, "--harmful", &safe, "--fast"];
+    let text = ok(&dipole(home.path(), &twice));
+    assert!(text.contains("warning: Rows stand in both references") && text.contains("Decide for each"), "{text}");
+    let half = dipole(home.path(), &["inspect", &custom, "--safe", &safe]);
+    assert_eq!(half.status.code(), Some(2), "one reference alone is wrong usage");
 }
 
 #[test]

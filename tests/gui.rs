@@ -7,6 +7,7 @@ mod gui {
 
     mod decisions;
     mod flow;
+    mod insight;
     mod map;
     mod million;
     mod states;

@@ -6,5 +6,8 @@ mod panes {
     pub mod window;
 
     mod checks;
+    mod compare;
+    mod insight;
     mod steps;
+    mod tune;
 }

@@ -6,9 +6,13 @@ mod decision_file;
 mod explanations;
 #[path = "project/export.rs"]
 mod export;
+#[path = "project/insight.rs"]
+mod insight;
 #[path = "project/journal.rs"]
 mod journal;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/studies.rs"]
 mod studies;
+#[path = "project/tuning.rs"]
+mod tuning;

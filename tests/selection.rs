@@ -12,5 +12,7 @@ mod cut;
 mod explanation;
 #[path = "selection/figures.rs"]
 mod figures;
+#[path = "selection/health.rs"]
+mod health;
 #[path = "selection/settings.rs"]
 mod settings;

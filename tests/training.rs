@@ -2,6 +2,8 @@
 
 #[path = "training/common.rs"]
 mod common;
+#[path = "training/comparison.rs"]
+mod comparison;
 #[path = "training/resume.rs"]
 mod resume;
 #[path = "training/seal.rs"]

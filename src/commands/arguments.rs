@@ -52,6 +52,12 @@ pub enum Command {
     Merge(super::merge::Merge),
     /// Let a language model answer, with or without an adapter
     Generate(super::generate::Generate),
+    /// Talk with a language model, line by line; from a pipe too
+    Chat(super::chat::Chat),
+    /// Put a model beside its adapters: answers, refusals, over-refusal, perplexity
+    Compare(super::compare::Compare),
+    /// Turn rows into a file of vectors
+    Embed(super::embed::Embed),
     /// Say how much the vector cache takes, or empty it
     Cache(Cache),
     /// List the graphics adapters, test what they compute, and measure how fast they read
@@ -77,6 +83,15 @@ pub struct Demo {
 pub struct Inspect {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A safe reference of the first FILE; with --harmful, tells what speaks against the references (repeat)
+    #[arg(long, value_name = "FILE", requires = "harmful")]
+    pub safe: Vec<PathBuf>,
+    /// A harmful reference of the first FILE (repeat)
+    #[arg(long, value_name = "FILE", requires = "safe")]
+    pub harmful: Vec<PathBuf>,
+    /// How rows and references are compared, as in `dipole purify`
+    #[arg(long, default_value = "lexical", value_name = "ENCODER")]
+    pub encoder: EncoderChoice,
     /// Which field plays which role, for example question=prompt (repeat)
     #[arg(long, value_name = "FIELD=ROLE", value_parser = field_role)]
     pub map: Vec<(String, FieldRole)>,
@@ -380,7 +395,7 @@ pub struct Cache {
     pub cache: Option<PathBuf>,
 }
 
-fn field_role(text: &str) -> Result<(String, FieldRole), String> {
+pub fn field_role(text: &str) -> Result<(String, FieldRole), String> {
     let (field, role) = text.rsplit_once('=').ok_or("write it as FIELD=ROLE")?;
     if field.is_empty() {
         return Err("the field's name is empty".to_owned());

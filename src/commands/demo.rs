@@ -30,6 +30,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
         },
     };
     terminal.say(&format!("No window: {why}. Doing the same here."));
+    terminal.catch_interrupts();
     let context = ExportContext {
         licences: vec!["MIT OR Apache-2.0".to_owned()],
         origin: "dipole demo".to_owned(),

@@ -11,13 +11,16 @@ use super::arguments::Inspect;
 use super::terminal::{Terminal, in_full, thousands};
 use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, leakage};
 use crate::data::{Dataset, Finding, OpenOptions};
+use crate::project::{self, Folders, HealthReport, Plan, Sets, prepare};
+use crate::selection::SelectionSettings;
+use crate::transport::Settings;
 
 pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let mut reports = Vec::new();
     let mut text = String::new();
     let mut usable = true;
     let mut readable: Vec<Dataset> = Vec::new();
-    for path in &arguments.files {
+    for path in arguments.files.iter().chain(&arguments.safe).chain(&arguments.harmful) {
         match inspect(path, arguments, terminal) {
             Ok(report) => {
                 usable &= !report.dataset.is_empty();
@@ -40,7 +43,12 @@ pub fn run(arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<ExitCode>
         }
         findings.iter().try_for_each(|finding| write_finding(finding, &mut text))?;
     }
-    terminal.result(&Answers { files: reports, overlaps }, &text)?;
+    let health = if arguments.safe.is_empty() { None } else { health(&readable, arguments, terminal)? };
+    if let Some(health) = &health {
+        writeln!(text, "\nreference health: {} to act on", health.warnings())?;
+        health.write(true, &mut text)?;
+    }
+    terminal.result(&Answers { files: reports, overlaps, health }, &text)?;
     Ok(if usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -50,6 +58,30 @@ fn overlaps(readable: &[Dataset], terminal: &Terminal) -> anyhow::Result<Vec<Lea
     let settings = AnalysisSettings::default();
     let found = references.iter().map(|reference| leakage(custom, reference, &settings, terminal));
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// What speaks against the references; `None` where one of the files has no usable row.
+fn health(readable: &[Dataset], arguments: &Inspect, terminal: &Terminal) -> anyhow::Result<Option<HealthReport>> {
+    let of = |path: &PathBuf| readable.iter().find(|set| set.path() == path.as_path()).cloned();
+    let all = |paths: &[PathBuf]| paths.iter().map(of).collect::<Option<Vec<_>>>();
+    let custom = arguments.files.first().and_then(of);
+    let (Some(custom), Some(safe), Some(harmful)) = (custom, all(&arguments.safe), all(&arguments.harmful)) else {
+        return Ok(None);
+    };
+    let plan = Plan {
+        custom: custom.path().to_owned(),
+        safe: arguments.safe.clone(),
+        harmful: arguments.harmful.clone(),
+        mapping: None,
+        encoder: arguments.encoder.clone(),
+        views: None,
+        settings: Settings::default(),
+        calibration: None,
+        selection: SelectionSettings::default(),
+    };
+    let sets = Sets { custom, safe, harmful };
+    let prepared = prepare(&sets, &plan, Folders::of_user().cache, terminal)?;
+    Ok(Some(project::health(&sets, Some(&prepared.vectors()), plan.settings.seed, terminal)?))
 }
 
 fn write_finding(finding: &Finding, text: &mut String) -> std::fmt::Result {
@@ -66,6 +98,9 @@ struct Answers {
     files: Vec<Answer>,
     /// The first file against each of the others.
     overlaps: Vec<Leakage>,
+    /// Where references were named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<HealthReport>,
 }
 
 #[derive(serde::Serialize)]

@@ -1,19 +1,25 @@
 //! The headless verbs, thin: arguments are checked, the library is called, the result is printed.
 //!
-//! Exit codes: 0 done (quarantined rows included), 1 failed, nothing usable or a verify mismatch, 2 usage.
+//! Exit codes: 0 done (quarantined rows included), 1 failed, nothing usable or a verify mismatch, 2 usage,
+//! 130 stopped by Ctrl-C.
 
 mod arguments;
 mod bench;
 mod cache;
+mod chat;
+mod compare;
 mod compare_rankings;
 mod demo;
+mod embed;
 mod evaluate;
 mod generate;
 mod gpu;
 mod inspect;
+mod interrupt;
 mod merge;
 mod preflight;
 mod purify;
+mod speaking;
 mod study;
 mod terminal;
 mod tune;
@@ -41,6 +47,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     start_log(arguments.verbose);
     let terminal = Terminal::new(arguments.json, arguments.quiet);
+    // The window ends as windows do.
+    if !matches!(arguments.command, None | Some(Command::Demo(_))) {
+        terminal.catch_interrupts();
+    }
     let result = match arguments.command {
         None => window::run(arguments.files),
         Some(Command::Demo(demo)) => demo::run(&demo, &terminal),
@@ -51,6 +61,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Study(study)) => study::run(&study, &terminal),
         Some(Command::Tune(tune)) => tune::run(&tune, &terminal),
         Some(Command::Merge(merge)) => merge::run(&merge, &terminal),
+        Some(Command::Embed(embed)) => embed::run(&embed, &terminal),
+        Some(Command::Chat(chat)) => chat::run(&chat, &terminal),
+        Some(Command::Compare(compare)) => compare::run(&compare, &terminal),
         Some(Command::Generate(generate)) => generate::run(&generate, &terminal),
         Some(Command::Cache(cache)) => cache::run(&cache, &terminal),
         Some(Command::Gpu(gpu)) => gpu::run(&gpu, &terminal),
@@ -60,6 +73,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => terminal.fail(&error),
+    }
+}
+
+/// Threads that were asked for; 0 is one a core.
+fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
     }
 }
 

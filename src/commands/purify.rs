@@ -9,7 +9,7 @@ use serde_json::json;
 use super::arguments::{Preset, Purify};
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, Mapping, OpenOptions};
-use crate::project::{self, Export, ExportContext, ExportReport, Folders, Plan, Purified, Sets};
+use crate::project::{self, Export, ExportContext, ExportReport, Folders, HealthReport, Plan, Purified, Sets};
 use crate::selection::calibration::CalibrationSettings;
 use crate::selection::{Decisions, Selection, SelectionSettings, WeightMode};
 use crate::transport::{ChosenEngine, Regularisation, Settings};
@@ -37,6 +37,7 @@ pub struct Done {
     pub purified: Purified,
     pub selection: Selection,
     pub report: ExportReport,
+    pub health: HealthReport,
 }
 
 /// Opens, embeds, solves, selects and exports.
@@ -55,7 +56,8 @@ pub fn purify(
     let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &sets.custom, decisions)?;
     let export = Export { sets: &sets, plan, purified: &purified, selection: &selection, decisions, context };
     let report = project::export(out, &export, terminal).with_context(|| "the export was not written")?;
-    Ok(Done { purified, selection, report })
+    let health = project::health(&sets, Some(&purified.vectors), plan.settings.seed, terminal)?;
+    Ok(Done { purified, selection, report, health })
 }
 
 impl Done {
@@ -90,6 +92,7 @@ impl Done {
                 "found": found,
                 "statement": found.statement(self.dropped()),
             })),
+            "health": self.health,
             "seconds": self.purified.timing,
             "vectors": { "computed": self.purified.computed, "cached": self.purified.cached },
         })
@@ -135,12 +138,16 @@ impl Done {
         if !outcome.engine_reason.is_empty() {
             writeln!(text, "engine {}: {}", outcome.engine, outcome.engine_reason)?;
         }
+        if self.health.warnings() > 0 {
+            writeln!(text, "the references:")?;
+            self.health.write(false, &mut text)?;
+        }
         writeln!(text, "export: {}", report.folder.display())?;
         Ok(text)
     }
 }
 
-fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
+pub(super) fn stop_in_words(stop: crate::transport::Stop) -> &'static str {
     use crate::transport::Stop;
     match stop {
         Stop::Converged => "converged",

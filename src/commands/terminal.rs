@@ -2,11 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
+use super::interrupt::{EXIT_CODE, Interrupt};
 use crate::jobs::Progress;
 use crate::transport::{Observer, TracePoint};
 
@@ -15,6 +17,9 @@ pub struct Terminal {
     json: bool,
     bar: ProgressBar,
     plain: bool,
+    interrupt: Interrupt,
+    /// That it stops was said.
+    told: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -39,8 +44,19 @@ impl Terminal {
             json,
             bar,
             plain: !attended && !quiet && !json,
+            interrupt: Interrupt::default(),
+            told: AtomicBool::new(false),
             state: Mutex::new(State { stage: String::new(), began: now, said: now }),
         }
+    }
+
+    /// From now on Ctrl-C stops the work instead of ending the program.
+    pub fn catch_interrupts(&self) {
+        self.interrupt.listen();
+    }
+
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// Prints a result: `value` for machines, `text` for people.
@@ -70,9 +86,16 @@ impl Terminal {
         }
     }
 
-    /// Prints an error and gives the exit code 1.
+    /// Prints an error and gives the exit code 1, or that of a stop where the user asked for one.
     pub fn fail(&self, error: &anyhow::Error) -> ExitCode {
         self.bar.finish_and_clear();
+        if self.interrupt.is_asked() {
+            if self.json {
+                println!("{}", serde_json::json!({ "error": "stopped", "stopped": true }));
+            }
+            eprintln!("dipole: stopped; nothing half-done was left ({})", in_full(error));
+            return ExitCode::from(EXIT_CODE);
+        }
         // A reader that went away (`dipole … | head`) is not a failure worth words.
         let pipe_closed =
             error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
@@ -87,6 +110,14 @@ impl Terminal {
 }
 
 impl Progress for Terminal {
+    fn is_cancelled(&self) -> bool {
+        let asked = self.interrupt.is_asked();
+        if asked && !self.told.swap(true, Ordering::Relaxed) {
+            self.say("stopping; once more ends it at once");
+        }
+        asked
+    }
+
     fn tick(&self, stage: &str, done: u64, total: Option<u64>) {
         let mut state = self.state.lock();
         let new_stage = state.stage != stage;

@@ -1,7 +1,7 @@
 //! `dipole tune`: weighted LoRA fine-tuning without a window.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,10 +9,12 @@ use anyhow::Context;
 use candle_core::Device;
 use serde_json::json;
 
+use super::interrupt;
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
 use crate::model::{ChatTokenizer, Decoder, Module, Precision};
+use crate::project::tuning::rows_file;
 use crate::training::{Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, prepare};
 
 #[derive(Debug, clap::Args)]
@@ -91,7 +93,7 @@ pub struct Tune {
 pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let settings = settings(arguments)?;
     settings.check()?;
-    let path = data_file(&arguments.data)?;
+    let path = rows_file(&arguments.data)?;
     let decoder = Decoder::open(&arguments.model, settings.precision, &Device::Cpu, terminal)?;
     let tokenizer = ChatTokenizer::open(&arguments.model, decoder.spec())?;
     let data = Dataset::open(&path, &OpenOptions::default(), terminal)?;
@@ -104,14 +106,12 @@ pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let prepared = prepare(&data, &tokenizer, &settings, terminal)?;
     let facts = facts(&prepared, data.len());
     let began = Instant::now();
-    let threads = match arguments.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = super::threads(arguments.threads);
     let trainer = Trainer::new(&decoder, &settings, prepared, &arguments.out, threads)?;
     let mut shown = |event: &TrainEvent| show(event, terminal);
     let mut log = EventLog::new(&arguments.out, &mut shown)?;
-    let outcome = trainer.run(arguments.resume, &Control::default(), &mut log, terminal)?;
+    let stopping = Stopping { terminal, control: Control::default() };
+    let outcome = trainer.run(arguments.resume, &stopping.control, &mut log, &stopping)?;
     let seconds = began.elapsed().as_secs_f64();
     let mut text = String::new();
     writeln!(text, "{} steps in {seconds:.1} s; {}", outcome.steps, in_words(outcome.finish))?;
@@ -123,7 +123,29 @@ pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     }
     writeln!(text, "adapter: {}", outcome.adapter.display())?;
     terminal.result(&json!({ "outcome": outcome, "rows": facts, "seconds": seconds, "settings": settings }), &text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match outcome.finish {
+        Finish::Stopped => ExitCode::from(interrupt::EXIT_CODE),
+        Finish::Complete | Finish::EarlyStop => ExitCode::SUCCESS,
+    })
+}
+
+/// Ctrl-C ends the run as a stop does: with a checkpoint and an adapter.
+struct Stopping<'a> {
+    terminal: &'a Terminal,
+    control: Control,
+}
+
+impl Progress for Stopping<'_> {
+    fn tick(&self, stage: &str, done: u64, total: Option<u64>) {
+        self.terminal.tick(stage, done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        if self.terminal.is_cancelled() {
+            self.control.stop();
+        }
+        false
+    }
 }
 
 fn settings(arguments: &Tune) -> anyhow::Result<TrainSettings> {
@@ -167,26 +189,6 @@ fn settings(arguments: &Tune) -> anyhow::Result<TrainSettings> {
         settings.targets.clone_from(&arguments.targets);
     }
     Ok(settings)
-}
-
-/// The file itself, or the purified rows of an export folder.
-fn data_file(given: &Path) -> anyhow::Result<PathBuf> {
-    if !given.is_dir() {
-        return Ok(given.to_owned());
-    }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(given).with_context(|| given.display().to_string())? {
-        let path = entry.with_context(|| given.display().to_string())?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("purified.") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    match found.into_iter().next() {
-        Some(path) => Ok(path),
-        None => anyhow::bail!("{}: there is no purified.* in it; give an export folder or a file", given.display()),
-    }
 }
 
 fn facts(prepared: &Prepared, rows: usize) -> serde_json::Value {
@@ -282,6 +284,6 @@ fn in_words(finish: Finish) -> &'static str {
     match finish {
         Finish::Complete => "complete",
         Finish::EarlyStop => "ended early, because the held-out loss no longer fell",
-        Finish::Stopped => "stopped; --resume goes on",
+        Finish::Stopped => "stopped with a checkpoint; the same command with --resume goes on",
     }
 }

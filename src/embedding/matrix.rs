@@ -23,6 +23,14 @@ impl Embeddings {
         Ok(Self { rows, dim, data })
     }
 
+    /// Reads a vector of floats, one an entry, from a NumPy `.npy` file.
+    ///
+    /// # Errors
+    /// As [`Self::read_npy`], and where the array is a matrix.
+    pub fn read_npy_vector(path: &std::path::Path) -> Result<Vec<f32>, super::EmbeddingError> {
+        super::npy::read_npy_vector(path)
+    }
+
     /// All entries zero.
     pub(super) fn zeros(rows: usize, dim: usize) -> Self {
         Self { rows, dim, data: vec![0.0; rows.saturating_mul(dim)] }

@@ -16,6 +16,7 @@ mod precomputed;
 pub mod projection;
 mod sentence;
 mod texts;
+mod vector_file;
 
 pub use cache::{Cache, CacheSize};
 pub use choice::{ChoiceError, EncoderChoice, LanguageChoice, Pool};
@@ -23,6 +24,7 @@ pub use encoder::{Encoder, Encoding};
 pub use error::EmbeddingError;
 pub use matrix::Embeddings;
 pub use texts::{Joined, MemoryTexts, Texts};
+pub use vector_file::{check_name, write_npy, write_vectors};
 
 use std::path::PathBuf;
 

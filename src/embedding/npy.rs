@@ -15,6 +15,31 @@ const MAX_HEADER_BYTES: usize = 1 << 16;
 
 /// rows, columns, and the numbers row-major.
 pub(super) fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>), EmbeddingError> {
+    let (shape, numbers) = read_array(path)?;
+    match *shape.as_slice() {
+        [rows, columns] => Ok((rows, columns, numbers)),
+        _ => {
+            let reason =
+                format!("its shape is {shape:?}, with {} dimensions; rows × dimensions is needed", shape.len());
+            Err(EmbeddingError::File { path: path.to_owned(), reason })
+        }
+    }
+}
+
+/// Reads a vector of floats, which may also be stored as a single column.
+pub(super) fn read_npy_vector(path: &Path) -> Result<Vec<f32>, EmbeddingError> {
+    let (shape, numbers) = read_array(path)?;
+    match *shape.as_slice() {
+        [_] | [_, 1] => Ok(numbers),
+        _ => {
+            let reason = format!("its shape is {shape:?}; a single row of numbers is needed");
+            Err(EmbeddingError::File { path: path.to_owned(), reason })
+        }
+    }
+}
+
+/// The shape, one or two sides, and the numbers in C order.
+fn read_array(path: &Path) -> Result<(Vec<usize>, Vec<f32>), EmbeddingError> {
     let io = |source| EmbeddingError::Io { path: path.to_owned(), source };
     let bad = |reason: String| EmbeddingError::File { path: path.to_owned(), reason };
     let mut file = File::open(path).map_err(io)?;
@@ -41,7 +66,8 @@ pub(super) fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>), Embeddin
     let mut header = vec![0u8; length];
     file.read_exact(&mut header).map_err(short)?;
     let header = String::from_utf8_lossy(&header);
-    let (kind, by_column, rows, columns) = parse_header(&header).map_err(bad)?;
+    let (kind, by_column, shape) = parse_header(&header).map_err(bad)?;
+    let (rows, columns) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
     let count = rows.checked_mul(columns).and_then(|count| count.checked_mul(kind.bytes()));
     let Some(bytes) = count.filter(|&bytes| Some(bytes as u64) == size.checked_sub(prefix + length as u64)) else {
         return Err(bad(format!(
@@ -52,7 +78,7 @@ pub(super) fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>), Embeddin
     file.read_exact(&mut raw).map_err(io)?;
     let numbers = widen(&raw, kind);
     drop(raw);
-    Ok((rows, columns, if by_column { transposed(&numbers, rows, columns) } else { numbers }))
+    Ok((shape, if by_column { transposed(&numbers, rows, columns) } else { numbers }))
 }
 
 /// Row-major from column-major.
@@ -64,9 +90,9 @@ fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     out
 }
 
-/// Number format, whether it is stored column by column, rows, columns.
+/// Number format, whether it is stored column by column, and one or two sides.
 /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`
-fn parse_header(header: &str) -> Result<(ElementType, bool, usize, usize), String> {
+fn parse_header(header: &str) -> Result<(ElementType, bool, Vec<usize>), String> {
     let field = |name: &str| {
         let (_, rest) =
             header.split_once(&format!("'{name}'")).or_else(|| header.split_once(&format!("\"{name}\"")))?;
@@ -95,8 +121,9 @@ fn parse_header(header: &str) -> Result<(ElementType, bool, usize, usize), Strin
     let inside = shape.strip_prefix('(').and_then(|rest| rest.split_once(')')).ok_or("its shape is malformed")?.0;
     let sides: Result<Vec<usize>, _> =
         inside.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::parse).collect();
-    match sides.map_err(|_| format!("its shape ({inside}) is malformed"))?.as_slice() {
-        &[rows, columns] => Ok((kind, by_column, rows, columns)),
-        other => Err(format!("its shape is ({inside}), with {} dimensions; rows × dimensions is needed", other.len())),
+    let sides = sides.map_err(|_| format!("its shape ({inside}) is malformed"))?;
+    if !(1..=2).contains(&sides.len()) {
+        return Err(format!("its shape is ({inside}), with {} dimensions; rows × dimensions is needed", sides.len()));
     }
+    Ok((kind, by_column, sides))
 }

@@ -7,12 +7,17 @@ use std::path::PathBuf;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::app::App;
+use super::compare::CompareAction;
+use super::insight::{InsightAction, PurifyTab};
 use super::map::{Class, MapLook, SelectMode, Shown as MapShown, Tool};
 use super::roles::Role;
 use super::state::{RunSettings, Step};
+use super::tune::TuneAction;
 use super::view::{Column, Filter, Shown};
 use crate::data::Mapping;
 use crate::selection::{Keep, Verdict};
+
+pub use super::hints::{command_of, hint, key_words};
 
 /// One wish of the user.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +76,10 @@ pub enum Action {
     SetLicences(String),
     Export,
     StopExport,
+    // Fine-tuning
+    Tune(TuneAction),
+    /// What is known of the ranking: calibration, reasons, reference health, other rankings.
+    Insight(InsightAction),
     // Window
     ToggleTheme,
     ToggleCover,
@@ -98,17 +107,19 @@ pub enum Section {
     Data,
     Run,
     Review,
+    Tune,
     Window,
 }
 
 impl Section {
-    pub const ALL: [Self; 4] = [Self::Data, Self::Run, Self::Review, Self::Window];
+    pub const ALL: [Self; 5] = [Self::Data, Self::Run, Self::Review, Self::Tune, Self::Window];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Data => "Data",
             Self::Run => "Purify and export",
             Self::Review => "Review",
+            Self::Tune => "Fine-tune",
             Self::Window => "Window",
         }
     }
@@ -226,6 +237,30 @@ pub static COMMANDS: &[Command] = &[
         always,
         Action::DefaultSettings
     ),
+    command!(
+        Run,
+        "Go to Calibration",
+        "Show what canaries say of λ, ε and the cut.",
+        [],
+        always,
+        Action::Insight(InsightAction::ShowPurify(PurifyTab::Calibration))
+    ),
+    command!(
+        Run,
+        "Compare rankings",
+        "Compute what simpler rankings would drop, on the same rows.",
+        [],
+        App::can_compare_rankings,
+        Action::Insight(InsightAction::CompareRankings)
+    ),
+    command!(
+        Data,
+        "Check the references",
+        "Look for what speaks against the references: overlap, coverage, rows on the wrong side.",
+        [],
+        App::can_check_references,
+        Action::Insight(InsightAction::CheckReferences)
+    ),
     command!(Run, "Go to Export", "Show the export form.", [key(CTRL, Key::Num4)], always, Action::GoTo(Step::Export)),
     command!(
         Run,
@@ -234,6 +269,54 @@ pub static COMMANDS: &[Command] = &[
         [key(CTRL, Key::E)],
         App::can_export,
         Action::Export
+    ),
+    command!(
+        Tune,
+        "Go to Tune",
+        "Show fine-tuning and its runs.",
+        [key(CTRL, Key::Num5)],
+        always,
+        Action::GoTo(Step::Tune)
+    ),
+    command!(
+        Tune,
+        "Fine-tune",
+        "Train an adapter on the chosen rows with their weights.",
+        [],
+        App::can_tune,
+        Action::Tune(TuneAction::Start)
+    ),
+    command!(
+        Tune,
+        "Pause or go on",
+        "Hold the fine-tuning, or let it go on.",
+        [],
+        App::is_tuning,
+        Action::Tune(TuneAction::Pause)
+    ),
+    command!(
+        Tune,
+        "Stop fine-tuning",
+        "End it after this step, with a checkpoint and an adapter; it can go on later.",
+        [],
+        App::is_tuning,
+        Action::Tune(TuneAction::Stop)
+    ),
+    command!(
+        Tune,
+        "Go to Compare",
+        "Show answers with and without an adapter side by side.",
+        [key(CTRL, Key::Num6)],
+        always,
+        Action::GoTo(Step::Compare)
+    ),
+    command!(
+        Tune,
+        "Compare answers",
+        "Ask the model the prompts with and without the adapter.",
+        [],
+        App::can_compare,
+        Action::Tune(TuneAction::Compare(CompareAction::Start))
     ),
     command!(
         Review,
@@ -430,47 +513,3 @@ pub static COMMANDS: &[Command] = &[
         Action::Quit
     ),
 ];
-
-/// The command whose action this is.
-pub fn command_of(action: &Action) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| (command.action)() == *action)
-}
-
-/// A shortcut as keyboards name it: `Ctrl+,`, `Page Down`.
-pub fn key_words(ctx: &egui::Context, shortcut: &KeyboardShortcut) -> String {
-    let text = ctx.format_shortcut(shortcut);
-    let names = [("Comma", ","), ("Questionmark", "?"), ("Slash", "/"), ("Page", "Page "), ("Escape", "Esc")];
-    names.iter().fold(text, |text, (name, sign)| text.replace(name, sign))
-}
-
-/// `Keep (K)`: a label's help with the first shortcut.
-pub fn hint(ctx: &egui::Context, action: &Action) -> String {
-    let Some(command) = command_of(action) else { return String::new() };
-    match command.shortcuts.first() {
-        Some(shortcut) => format!("{} ({})", command.help, key_words(ctx, shortcut)),
-        None => command.help.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_shortcut_is_given_twice_and_every_command_explains_itself() {
-        let mut seen = Vec::new();
-        for command in COMMANDS {
-            assert!(command.help.ends_with('.'), "{}", command.name);
-            for shortcut in command.shortcuts {
-                assert!(!seen.contains(shortcut), "{}: {shortcut:?} is taken", command.name);
-                seen.push(*shortcut);
-            }
-        }
-    }
-
-    #[test]
-    fn an_action_finds_its_command() {
-        assert_eq!(command_of(&Action::Undo).map(|command| command.name), Some("Undo"));
-        assert!(command_of(&Action::Remove(3)).is_none());
-    }
-}

@@ -18,6 +18,7 @@ use super::session::{ProjectState, Session};
 use super::solved::Solved;
 use super::state::{AppState, Step};
 use super::theme;
+use crate::embedding::EncoderChoice;
 use crate::jobs::{Job, JobState};
 use crate::project::Plan;
 
@@ -49,9 +50,14 @@ pub struct App {
 /// What a small job brings back.
 pub(super) enum Found {
     Files(Role, Vec<PathBuf>),
-    ModelFolder(PathBuf),
+    Encoder(EncoderChoice),
     ExportFolder(PathBuf),
     MapFile(PathBuf),
+    BaseModel(PathBuf),
+    RowsFolder(PathBuf),
+    CompareBase(PathBuf),
+    CompareAdapter(PathBuf),
+    Prompts(PathBuf),
     Sample([PathBuf; 3]),
     LastPlan(Option<Box<Plan>>),
     Raw(u64, u64, Result<String, String>),
@@ -172,6 +178,7 @@ impl App {
             && self.small.is_empty()
             && self.ranking.is_none()
             && !self.session.map.is_busy()
+            && !self.session.insight.is_busy()
             && self.session.running().is_empty()
             && self.session.texts.as_ref().is_none_or(|texts| texts.is_idle())
     }
@@ -280,9 +287,9 @@ impl App {
     fn take_found(&mut self, found: Found) {
         match found {
             Found::Files(role, paths) => self.actions.push_back(Action::Open(role, paths)),
-            Found::ModelFolder(path) => {
+            Found::Encoder(encoder) => {
                 let mut run = self.state.run.clone();
-                run.encoder = crate::embedding::EncoderChoice::Sentence(path);
+                run.encoder = encoder;
                 self.actions.push_back(Action::SetRun(Box::new(run)));
             }
             Found::ExportFolder(path) => self.actions.push_back(Action::SetExportFolder(path.display().to_string())),
@@ -297,6 +304,11 @@ impl App {
             Found::Raw(file, record, text) => {
                 self.session.raw.insert((file, record), text);
             }
+            found @ (Found::BaseModel(_)
+            | Found::RowsFolder(_)
+            | Found::CompareBase(_)
+            | Found::CompareAdapter(_)
+            | Found::Prompts(_)) => self.take_picked(found),
             Found::Picture(path) => self.say(&format!("Picture saved: {}", path.display())),
         }
     }
@@ -412,6 +424,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
+        self.close_tune();
         if let Some(path) = self.options.state_file()
             && self.state != self.saved
             && let Err(error) = self.state.save(&path)

@@ -6,9 +6,10 @@ use super::action::Action;
 use super::app::{App, Found};
 use super::pick;
 use super::roles::{FileState, Role, RoleFile, name_of};
+use super::selected::Selected;
 use super::session::ProjectState;
 use super::state::{RunSettings, Step};
-use super::view::{Column, Filter, Shown, Sort};
+use super::view::{Column, Filter, Shown, Sort, ViewRows};
 use super::writer::Change;
 use crate::data::Mapping;
 use crate::jobs::{Job, JobContext};
@@ -71,7 +72,7 @@ impl App {
             Action::PaperPreset => {
                 let solver = Settings { lambda: Settings::paper().lambda, ..self.state.run.solver.clone() };
                 let selection = SelectionSettings { weights: WeightMode::Paper, ..self.state.run.selection };
-                self.set_run(RunSettings { solver, selection, ..self.state.run.clone() });
+                self.set_run(RunSettings { solver, selection, calibration: None, ..self.state.run.clone() });
             }
             Action::DefaultSettings => self.set_run(RunSettings::default()),
             Action::SetKeep(keep) => {
@@ -81,7 +82,7 @@ impl App {
             }
             Action::PickModelFolder => {
                 let start = None;
-                self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::ModelFolder));
+                self.small.push(pick::folder("Choose a model folder", start, self.waker(), Found::of_model));
             }
             Action::ClearCache => self.clear_cache(),
             Action::PickFolder => {
@@ -96,6 +97,7 @@ impl App {
                     job.cancel();
                 }
             }
+            Action::Insight(action) => self.apply_insight(action),
             Action::ToggleTheme => {
                 self.state.dark = !self.state.dark;
                 self.ctx.set_theme(if self.state.dark { egui::Theme::Dark } else { egui::Theme::Light });
@@ -129,6 +131,7 @@ impl App {
                     self.list_adapters();
                 }
             }
+            Action::Tune(action) => self.apply_tune(action),
             Action::SavePicture => self.save_picture(),
             Action::Quit => self.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             review => self.apply_review(review),
@@ -165,7 +168,10 @@ impl App {
             }
             Action::SelectAll => {
                 let table = &mut self.session.table;
-                table.selected = table.rows.iter().collect();
+                table.selected = match &table.rows {
+                    ViewRows::All(rows) => Selected::all(*rows),
+                    ViewRows::List(rows) => rows.iter().copied().collect(),
+                };
             }
             Action::ClearSelection => {
                 if self.settings_open {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::data::analysis::{Analysis, AnalysisSettings, Leakage, analyse, exact_leakage, leakage};
 use crate::data::{Dataset, Finding, Format, Mapping, OpenOptions, Quarantined, Row, RowId, Stats};
-use crate::embedding::{Cache, CacheSize};
+use crate::embedding::{Cache, CacheSize, Embeddings};
 use crate::gpu::Adapter;
 use crate::jobs::Progress;
 use crate::project::{
-    Demo, Export, ExportContext, ExportReport, Plan, Project, ProjectStore, Purified, Sets, export as export_folder,
-    purify,
+    Beside, Demo, Explaining, Export, ExportContext, ExportReport, HealthReport, Journal, Past, Plan, Project,
+    ProjectStore, Purified, RowReasons, Sets, compare_beside, export as export_folder, health, prepare, purify,
 };
 use crate::selection::{Decisions, Keep, RankBy, Selection, SelectionSettings, Verdict};
 use crate::transport::{Engine, Observer, Outcome};
@@ -86,6 +86,15 @@ pub trait DecisionLog: Send {
     fn head(&self) -> Option<String> {
         None
     }
+    /// The record on disk, which [`Backend::past`] reads.
+    fn journal(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// Explains rows of a result.
+pub trait Explain: Send + Sync {
+    fn row(&self, row: u32) -> Result<RowReasons, String>;
 }
 
 /// The rows from most to least suspicious.
@@ -139,6 +148,32 @@ pub trait Backend: Send + Sync + 'static {
     /// Ranks all rows; the cut itself is `rank <= n - K`.
     fn rank(&self, outcome: &Outcome, by: RankBy, numbers: &[u64]) -> Result<Ranked, String>;
     fn export(&self, folder: &Path, what: &ExportRequest, progress: &dyn Progress) -> Result<ExportReport, String>;
+    /// Groups the references of a result, ready to explain its rows.
+    fn explain(
+        &self,
+        sets: &OpenSets,
+        purified: &Arc<Purified>,
+        seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Arc<dyn Explain>, String>;
+    /// Looks at the references; without `vectors` the sets are embedded first.
+    fn health(
+        &self,
+        sets: &OpenSets,
+        plan: &Plan,
+        vectors: Option<Arc<[Embeddings; 3]>>,
+        observer: &dyn Observer,
+    ) -> Result<HealthReport, String>;
+    /// Every other ranking of the rows of a result.
+    fn compare(
+        &self,
+        sets: &OpenSets,
+        plan: &Plan,
+        purified: &Purified,
+        observer: &dyn Observer,
+    ) -> Result<Beside, String>;
+    /// What was decided on a record before, by every sitting.
+    fn past(&self, journal: &Path, row: u64) -> Result<Vec<Past>, String>;
     /// The sample files: custom, safe, harmful.
     fn sample(&self) -> Result<[PathBuf; 3], String>;
 }
@@ -244,6 +279,16 @@ impl DecisionLog for Project {
     fn head(&self) -> Option<String> {
         Some(self.journal.head().to_owned())
     }
+
+    fn journal(&self) -> Option<PathBuf> {
+        Some(self.journal.path().to_owned())
+    }
+}
+
+impl Explain for Explaining {
+    fn row(&self, row: u32) -> Result<RowReasons, String> {
+        Explaining::row(self, row).map_err(say)
+    }
 }
 
 impl Backend for Library {
@@ -331,6 +376,45 @@ impl Backend for Library {
             context: &context,
         };
         export_folder(folder, &export, progress).map_err(say)
+    }
+
+    fn explain(
+        &self,
+        sets: &OpenSets,
+        purified: &Arc<Purified>,
+        seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Arc<dyn Explain>, String> {
+        Ok(Arc::new(Explaining::new(real_sets(sets)?, purified.clone(), seed, progress).map_err(say)?))
+    }
+
+    fn health(
+        &self,
+        sets: &OpenSets,
+        plan: &Plan,
+        vectors: Option<Arc<[Embeddings; 3]>>,
+        observer: &dyn Observer,
+    ) -> Result<HealthReport, String> {
+        let sets = real_sets(sets)?;
+        let vectors = match vectors {
+            Some(vectors) => vectors,
+            None => prepare(&sets, plan, self.cache_dir.clone(), observer).map_err(say)?.vectors(),
+        };
+        health(&sets, Some(&vectors), plan.settings.seed, observer).map_err(say)
+    }
+
+    fn compare(
+        &self,
+        sets: &OpenSets,
+        plan: &Plan,
+        purified: &Purified,
+        observer: &dyn Observer,
+    ) -> Result<Beside, String> {
+        compare_beside(&real_sets(sets)?, plan, purified, self.engine.as_ref(), observer).map_err(say)
+    }
+
+    fn past(&self, journal: &Path, row: u64) -> Result<Vec<Past>, String> {
+        Journal::past(journal, row).map_err(say)
     }
 
     fn sample(&self) -> Result<[PathBuf; 3], String> {

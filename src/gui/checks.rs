@@ -212,7 +212,7 @@ impl Checks {
 }
 
 /// Runs on half the cores, so that a run, a search or a reading that begins meanwhile has the others.
-fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(super) fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(cores.div_ceil(2)).build();
     pool.map_err(|error| format!("no threads to compare rows with: {error}"))?.install(work)

@@ -238,7 +238,7 @@ impl App {
         let table = &mut self.session.table;
         match mode {
             SelectMode::Replace => table.selected = rows.iter().copied().collect(),
-            SelectMode::Add => table.selected.extend(rows),
+            SelectMode::Add => table.selected.extend(rows.iter().copied()),
             SelectMode::Subtract => {
                 for row in rows {
                     table.selected.remove(row);

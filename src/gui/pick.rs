@@ -41,6 +41,20 @@ pub(super) fn picture(start: PathBuf, wake: impl Fn() + Send + Sync + 'static) -
     })
 }
 
+/// Asks for a file of prompts.
+pub(super) fn prompts(wake: impl Fn() + Send + Sync + 'static) -> Job<(), Found> {
+    Job::spawn("Choosing a file", wake, move |_: &JobContext<()>| {
+        let chosen = ask(|| {
+            rfd::FileDialog::new()
+                .set_title("Choose a file of prompts")
+                .add_filter("Prompts", &["txt", "jsonl", "json", "csv", "tsv", "parquet", "gz", "zst"])
+                .add_filter("All files", &["*"])
+                .pick_file()
+        })?;
+        Ok::<_, String>(chosen.map_or(Found::Nothing, Found::Prompts))
+    })
+}
+
 /// Asks for a folder.
 pub(super) fn folder(
     title: &'static str,

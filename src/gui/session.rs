@@ -1,22 +1,25 @@
 //! What the window works on: files, record, run, table. Data only; `work.rs` moves it, panes show it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::backend::{Handle, OpenSets};
 use super::checks::Checks;
+use super::insight::Insight;
 use super::map_work::MapState;
 use super::roles::{FileState, Role, RoleFile};
+use super::selected::Selected;
 use super::solved::Solved;
 use super::state::RunSettings;
 use super::text_cache::TextCache;
+use super::tune::TuneState;
 use super::view::{Column, Filter, Sort, Verdicts, ViewRows};
 use super::writer::{Record, Writer};
 use crate::embedding::CacheSize;
 use crate::gpu::Adapter;
 use crate::jobs::{Job, Snapshot};
 use crate::project::{ExportReport, Plan};
-use crate::selection::{Decision, Verdict};
+use crate::selection::{Decision, Verdict, calibration};
 use crate::transport::TracePoint;
 
 /// The record of decisions of the custom file.
@@ -54,7 +57,7 @@ pub struct Table {
     pub place: usize,
     /// Where an extended selection began.
     pub anchor: usize,
-    pub selected: HashSet<u32>,
+    pub selected: Selected,
     /// Bring this place into view in the next frame.
     pub scroll_to: Option<usize>,
 }
@@ -72,7 +75,7 @@ impl Default for Table {
             cursor: None,
             place: 0,
             anchor: 0,
-            selected: HashSet::new(),
+            selected: Selected::default(),
             scroll_to: None,
         }
     }
@@ -133,8 +136,6 @@ pub struct Session {
     pub numbers: Option<Arc<[u64]>>,
     pub project: ProjectState,
     pub record: Record,
-    /// Decisions made since the window was opened, by row.
-    pub history: HashMap<u32, Vec<(String, Option<Verdict>)>>,
     pub texts: Option<TextCache>,
     pub solved: Option<Arc<Solved>>,
     pub run: Run,
@@ -143,9 +144,11 @@ pub struct Session {
     pub cache: CacheState,
     pub adapters: AdapterState,
     pub map: MapState,
+    pub insight: Insight,
     /// Raw texts of quarantined records, by file and record number.
     pub raw: HashMap<(u64, u64), Result<String, String>>,
     pub counts: Counts,
+    pub tune: TuneState,
 }
 
 impl Default for Session {
@@ -157,7 +160,6 @@ impl Default for Session {
             numbers: None,
             project: ProjectState::None,
             record: empty_record(),
-            history: HashMap::new(),
             texts: None,
             solved: None,
             run: Run::default(),
@@ -166,8 +168,10 @@ impl Default for Session {
             cache: CacheState::default(),
             adapters: AdapterState::default(),
             map: MapState::default(),
+            insight: Insight::default(),
             raw: HashMap::new(),
             counts: Counts::default(),
+            tune: TuneState { is_history_old: true, ..TuneState::default() },
         }
     }
 }
@@ -175,6 +179,15 @@ impl Default for Session {
 /// A record without decisions.
 pub fn empty_record() -> Record {
     Record { verdicts: Verdicts::default(), decisions: Arc::default(), head: None, can_undo: false, can_redo: false }
+}
+
+/// True where both plans learn alike; λ and ε do not count where canaries find them.
+fn same_solver(now: &Plan, then: &Plan) -> bool {
+    let mut settings = now.settings.clone();
+    if now.calibration.is_some() {
+        (settings.lambda, settings.epsilon) = (then.settings.lambda, then.settings.epsilon);
+    }
+    settings == then.settings
 }
 
 impl Session {
@@ -222,6 +235,13 @@ impl Session {
         Some(OpenSets { custom: self.custom_rows()?.clone(), safe: all(Role::Safe)?, harmful: all(Role::Harmful)? })
     }
 
+    /// True where the harmful reference has rows enough for canaries.
+    pub fn can_calibrate(&self) -> bool {
+        let rows: Vec<usize> =
+            self.of_role(Role::Harmful).map(|file| file.handle.as_ref().map_or(0, |handle| handle.len())).collect();
+        calibration::is_possible(&rows)
+    }
+
     /// What a run would do now.
     pub fn plan(&self, run: &RunSettings, threads: usize) -> Option<Plan> {
         let paths = |role| self.of_role(role).map(|file| file.path.clone()).collect();
@@ -236,7 +256,7 @@ impl Session {
             encoder: run.encoder.clone(),
             views: run.views,
             settings,
-            calibration: run.calibration.clone(),
+            calibration: run.calibration.clone().filter(|_| self.can_calibrate()),
             selection: run.selection,
         })
     }
@@ -250,7 +270,11 @@ impl Session {
             Some("The custom file changed since this result.")
         } else if now.safe != then.safe || now.harmful != then.harmful {
             Some("A reference changed since this result.")
-        } else if now.encoder != then.encoder || now.views != then.views || now.settings != then.settings {
+        } else if now.encoder != then.encoder
+            || now.views != then.views
+            || now.calibration != then.calibration
+            || !same_solver(&now, then)
+        {
             Some("The settings changed since this result.")
         } else {
             None
@@ -317,18 +341,16 @@ impl Session {
         if self.table.selected.len() > 1 {
             solved.cloud.set_selected(&self.table.selected);
         } else {
-            solved.cloud.set_selected(&HashSet::new());
+            solved.cloud.set_selected(&Selected::default());
         }
     }
 
     /// The rows that a decision applies to.
     pub fn chosen_rows(&self) -> Vec<u32> {
-        let mut rows: Vec<u32> = self.table.selected.iter().copied().collect();
-        if rows.is_empty() {
-            rows.extend(self.table.cursor);
+        if self.table.selected.is_empty() {
+            return self.table.cursor.into_iter().collect();
         }
-        rows.sort_unstable();
-        rows
+        self.table.selected.iter().collect()
     }
 
     /// Forgets everything that belonged to the custom file.
@@ -336,11 +358,11 @@ impl Session {
         self.numbers = None;
         self.project = ProjectState::None;
         self.record = empty_record();
-        self.history.clear();
         self.texts = None;
         self.solved = None;
         self.run = Run::default();
         self.map = MapState::default();
+        self.insight = Insight::default();
         self.table = Table::default();
         self.export = ExportState::default();
         self.counts = Counts::default();
@@ -354,8 +376,10 @@ impl Session {
             running.push((job.name().to_owned(), job.snapshot()));
         }
         running.extend(self.run.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
+        running.extend(self.tune.running());
         running.extend(self.table.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.map.progress());
+        running.extend(self.insight.running());
         running.extend(self.checks.job());
         running.extend(self.cache.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));
         running.extend(self.export.job.as_ref().map(|job| (job.name().to_owned(), job.snapshot())));

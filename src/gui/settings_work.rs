@@ -2,11 +2,27 @@
 //!
 //! Constraint: as in `work.rs`, jobs run on their own threads; this file only starts them and takes their results.
 
-use super::app::App;
+use std::path::PathBuf;
+
+use super::app::{App, Found};
+use crate::embedding::{EncoderChoice, LanguageChoice, Pool};
 use crate::jobs::{Job, JobContext, JobFailure, JobState};
+use crate::model::is_decoder;
 
 /// The job that empties the vector cache.
 const CLEARING: &str = "Clearing the vector cache";
+
+impl Found {
+    /// The encoder in a folder that was picked. Reads its configuration, so it is called in a job.
+    pub(super) fn of_model(folder: PathBuf) -> Self {
+        // What cannot be read says so when it is used.
+        Self::Encoder(if is_decoder(&folder).unwrap_or(false) {
+            EncoderChoice::Language(LanguageChoice { folder, pool: Pool::Last, layer: None })
+        } else {
+            EncoderChoice::Sentence(folder)
+        })
+    }
+}
 
 impl App {
     /// Looks for graphics adapters, once.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::backend::Ranked;
 use super::map::PointCloud;
 use crate::project::{Plan, Purified};
+use crate::selection::calibration::Estimate;
 use crate::selection::{Keep, RankBy};
 
 const BINS: usize = 120;
@@ -126,6 +127,8 @@ pub struct Solved {
     pub purified: Arc<Purified>,
     pub ranking: Ranking,
     pub cloud: Arc<PointCloud>,
+    /// Share of canaries against the number of dropped rows; empty without a calibration.
+    pub recall_curve: Arc<Vec<(usize, Estimate)>>,
 }
 
 /// What the window shows of one row.

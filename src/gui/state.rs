@@ -1,10 +1,12 @@
 //! What the window remembers between two starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::compare::CompareChoices;
 use super::map::MapLook;
+use super::tune::TuneChoices;
 use crate::embedding::{EncoderChoice, Views};
 use crate::selection::SelectionSettings;
 use crate::selection::calibration::CalibrationSettings;
@@ -18,10 +20,12 @@ pub enum Step {
     Purify,
     Review,
     Export,
+    Tune,
+    Compare,
 }
 
 impl Step {
-    pub const ALL: [Self; 4] = [Self::Data, Self::Purify, Self::Review, Self::Export];
+    pub const ALL: [Self; 6] = [Self::Data, Self::Purify, Self::Review, Self::Export, Self::Tune, Self::Compare];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -29,6 +33,8 @@ impl Step {
             Self::Purify => "Purify",
             Self::Review => "Review",
             Self::Export => "Export",
+            Self::Tune => "Tune",
+            Self::Compare => "Compare",
         }
     }
 }
@@ -40,7 +46,7 @@ pub struct RunSettings {
     pub encoder: EncoderChoice,
     pub views: Option<Views>,
     pub solver: Settings,
-    /// Find λ and ε by canaries; `None` takes those of `solver`.
+    /// Find λ and ε by canaries, which is the window's default; `None` takes those of `solver`.
     pub calibration: Option<CalibrationSettings>,
     pub selection: SelectionSettings,
 }
@@ -51,7 +57,7 @@ impl Default for RunSettings {
             encoder: EncoderChoice::Lexical,
             views: None,
             solver: Settings::default(),
-            calibration: None,
+            calibration: Some(CalibrationSettings::default()),
             selection: SelectionSettings::default(),
         }
     }
@@ -71,6 +77,10 @@ pub struct AppState {
     pub run: RunSettings,
     pub export_folder: String,
     pub licences: String,
+    /// Model folders that texts were compared with, the newest first.
+    pub encoders: Vec<PathBuf>,
+    pub tune: TuneChoices,
+    pub compare: CompareChoices,
     pub window: [f32; 2],
 }
 
@@ -86,6 +96,9 @@ impl Default for AppState {
             run: RunSettings::default(),
             export_folder: String::new(),
             licences: String::new(),
+            encoders: Vec::new(),
+            tune: TuneChoices::default(),
+            compare: CompareChoices::default(),
             window: [1440.0, 900.0],
         }
     }

@@ -40,17 +40,28 @@ pub enum Shown {
     ByHand,
 }
 
+/// Rows that were found by something else than a filter's own choices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// What they have in common, in a few words.
+    pub name: &'static str,
+    /// Ascending.
+    pub rows: Arc<[u32]>,
+}
+
 /// What narrows the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     pub shown: Shown,
+    /// Only these rows.
+    pub only: Option<Listed>,
     /// Rows whose text contains this, in any case; empty shows all.
     pub text: String,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { shown: Shown::All, text: String::new() }
+        Self { shown: Shown::All, only: None, text: String::new() }
     }
 }
 
@@ -167,6 +178,9 @@ fn is_kept(input: &ViewInput, row: u32) -> bool {
 }
 
 fn is_shown(input: &ViewInput, row: u32) -> bool {
+    if input.filter.only.as_ref().is_some_and(|only| only.rows.binary_search(&row).is_err()) {
+        return false;
+    }
     match input.filter.shown {
         Shown::All => true,
         Shown::Kept => is_kept(input, row),
@@ -325,7 +339,7 @@ mod tests {
             calibration: None,
             selection: Default::default(),
         };
-        Solved { plan, purified: Arc::new(purified), ranking, cloud }
+        Solved { plan, purified: Arc::new(purified), ranking, cloud, recall_curve: Arc::default() }
     }
 
     const TEXTS: [&str; 9] = ["Bread", "bread and salt", "", "SALT", "ÄPFEL", "äpfel", "salt", "Bread", "ﬁsh"];
@@ -374,7 +388,8 @@ mod tests {
                 Shown::ByHand => input.verdicts.contains_key(&row),
             };
             let text = TEXTS[row as usize].to_lowercase();
-            if by_fate && text.contains(&input.filter.text.to_lowercase()) {
+            let is_listed = input.filter.only.as_ref().is_none_or(|only| only.rows.contains(&row));
+            if is_listed && by_fate && text.contains(&input.filter.text.to_lowercase()) {
                 shown.push(row);
             }
         }
@@ -424,11 +439,13 @@ mod tests {
             for column in columns {
                 for descending in [false, true] {
                     for shown in [Shown::All, Shown::Kept, Shown::Dropped, Shown::ByHand] {
-                        for text in ["", "salt", "Ä", "nowhere"] {
+                        for text in ["", "salt", "Ä", "nowhere", "only"] {
                             let mut input = input(by);
                             input.solved = input.solved.filter(|_| is_solved);
                             input.sort = Sort { column, descending };
-                            input.filter = Filter { shown, text: text.to_owned() };
+                            let only = (text == "only").then(|| Listed { name: "these", rows: [1, 3, 6].into() });
+                            let text = if only.is_some() { "" } else { text };
+                            input.filter = Filter { shown, only, text: text.to_owned() };
                             let rows = compute(&input, &Silent).expect("computed");
                             let found: Vec<u32> = rows.iter().collect();
                             assert_eq!(found, oracle(&input), "{:?} {:?} {by:?} {is_solved}", input.sort, input.filter);

@@ -13,19 +13,25 @@ use super::session::ProjectState;
 use super::solved::{Ranking, Solved};
 use super::state::Step;
 use super::text_cache::TextCache;
+use super::tune::remember;
 use super::view::{Column, Shown, Sort, ViewInput, ViewRows, compute};
 use super::words;
 use super::writer::{Change, Record, Writer, record};
+use crate::embedding::EncoderChoice;
 use crate::jobs::{Job, JobContext, JobFailure, JobState, Progress};
 use crate::project::{Plan, Purified};
 use crate::selection::RankBy;
 use crate::transport::{Observer, TracePoint};
+
+/// Steps of the curve of canaries; more are not told apart on a screen.
+const CURVE_STEPS: usize = 300;
 
 /// A project ready for decisions.
 pub struct OpenedProject {
     log: Box<dyn DecisionLog>,
     numbers: Arc<[u64]>,
     record: Record,
+    journal: Option<std::path::PathBuf>,
 }
 
 /// What a run tells while it runs.
@@ -65,7 +71,8 @@ impl App {
             let log = backend.project(&source, context)?;
             let numbers: Arc<[u64]> = (0..source.len()).filter_map(|row| source.number(row)).collect();
             let record = record(log.as_ref(), &source, &numbers);
-            Ok::<_, String>(OpenedProject { log, numbers, record })
+            let journal = log.journal();
+            Ok::<_, String>(OpenedProject { log, numbers, record, journal })
         });
         self.session.project = ProjectState::Opening(job);
     }
@@ -77,6 +84,11 @@ impl App {
         else {
             return;
         };
+        match &plan.encoder {
+            EncoderChoice::Sentence(folder) => remember(&mut self.state.encoders, folder),
+            EncoderChoice::Language(language) => remember(&mut self.state.encoders, &language.folder),
+            EncoderChoice::Lexical | EncoderChoice::Precomputed(_) => {}
+        }
         if let ProjectState::Open(writer) = &mut self.session.project {
             writer.send(Change::SavePlan(Box::new(plan.clone())));
         }
@@ -134,24 +146,26 @@ impl App {
         ));
     }
 
-    pub(super) fn start_export(&mut self) {
-        let session = &mut self.session;
-        let (Some(sets), Some(solved), Some(numbers)) =
-            (session.open_sets(), session.solved.clone(), session.numbers.clone())
-        else {
-            return;
-        };
+    /// What an export of the last result would hold now.
+    pub(super) fn export_request(&self) -> Option<ExportRequest> {
+        let session = &self.session;
+        let solved = session.solved.clone()?;
         let mut plan = solved.plan.clone();
         plan.selection = self.state.run.selection;
-        let request = ExportRequest {
-            sets,
+        Some(ExportRequest {
+            sets: session.open_sets()?,
             plan,
             purified: solved.purified.clone(),
-            numbers,
+            numbers: session.numbers.clone()?,
             decisions: session.record.decisions.as_ref().clone(),
             journal_head: session.record.head.clone(),
             licences: self.state.licences.split(',').map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect(),
-        };
+        })
+    }
+
+    pub(super) fn start_export(&mut self) {
+        let Some(request) = self.export_request() else { return };
+        let session = &mut self.session;
         let folder = std::path::PathBuf::from(self.state.export_folder.trim());
         let (backend, ctx) = (self.backend.clone(), self.ctx.clone());
         session.export.report = None;
@@ -176,6 +190,8 @@ impl App {
         self.poll_cache();
         self.poll_adapters();
         self.poll_map();
+        self.poll_tune();
+        self.poll_insight();
         self.poll_small_jobs();
     }
 
@@ -221,6 +237,7 @@ impl App {
                     Ok(writer) => ProjectState::Open(writer),
                     Err(error) => ProjectState::Failed(error),
                 };
+                self.session.insight.journal = opened.journal;
                 self.session.numbers = Some(opened.numbers);
                 self.session.record = opened.record;
                 self.session.recount(&self.state.run);
@@ -247,7 +264,6 @@ impl App {
             match (&answer.result, &answer.change) {
                 (Ok(true), Change::SavePlan(_)) => {}
                 (Ok(true), _) => {
-                    self.note_history(&answer.turned);
                     self.session.table.outdated |= self.session.table.filter.shown != Shown::All;
                 }
                 (Ok(false), _) => {}
@@ -258,16 +274,6 @@ impl App {
             }
             self.session.recount(&self.state.run);
             let ProjectState::Open(_) = &self.session.project else { return };
-        }
-    }
-
-    /// Remembers what a change did to each row.
-    fn note_history(&mut self, turned: &[u32]) {
-        let at = time::OffsetDateTime::now_utc();
-        let at = at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
-        for row in turned {
-            let now = self.session.decision(*row).map(|decision| decision.verdict);
-            self.session.history.entry(*row).or_default().push((at.clone(), now));
         }
     }
 
@@ -424,7 +430,9 @@ fn solve(
     let ranked = backend.rank(&purified.outcome, by, numbers)?;
     let ranking = Ranking::new(&purified, by, ranked);
     let cloud = Arc::new(PointCloud::new(&purified, &ranking, colour_by));
-    Ok(Solved { plan, purified, ranking, cloud })
+    let curve = purified.calibration.as_ref().map(|found| found.recall.curve(CURVE_STEPS));
+    let recall_curve = Arc::new(curve.unwrap_or_default());
+    Ok(Solved { plan, purified, ranking, cloud, recall_curve })
 }
 
 fn decisions(count: usize) -> String {

@@ -15,6 +15,7 @@ mod network;
 mod ops;
 mod peft;
 mod pooling;
+pub mod refusal;
 mod sentence;
 mod spec;
 mod tensors;
@@ -23,11 +24,15 @@ mod weights;
 
 pub use adapter::{Adapter, LoraShape};
 pub use chat::{ChatTokenizer, ChatTokens, Message, Piece, RowFault};
-pub use decoder::{Decoder, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder};
+pub use decoder::{
+    Decoder, DecoderFacts, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder,
+};
 pub use error::ModelError;
 pub use generate::{Generated, Sampling, Stop, Stream, generate};
 pub use merge::{Merged, merge};
+pub(crate) use peft::header_bytes;
 pub use peft::write_tensors;
+pub use refusal::refusal;
 pub use sentence::{SentenceModel, SentenceScratch};
 pub use tensors::{ElementType, TensorFile, TensorInfo, widen};
 pub use tokens::Tokens;

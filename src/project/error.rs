@@ -6,6 +6,7 @@ use crate::data::DataError;
 use crate::embedding::EmbeddingError;
 use crate::jobs::Cancelled;
 use crate::selection::SelectionError;
+use crate::training::TrainError;
 use crate::transport::TransportError;
 
 /// The main job, an export or the project's own files failed.
@@ -20,7 +21,7 @@ pub enum ProjectError {
     #[error(transparent)]
     Selection(#[from] SelectionError),
     #[error(transparent)]
-    Training(#[from] crate::training::TrainError),
+    Training(TrainError),
     #[error("{path}: {source}", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
     /// A file of the project, an export or a decision list is malformed; `reason` names row and field.
@@ -40,6 +41,15 @@ pub enum ProjectError {
     Inconsistent(String),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl From<TrainError> for ProjectError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            other => Self::Training(other),
+        }
+    }
 }
 
 impl ProjectError {

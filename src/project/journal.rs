@@ -40,6 +40,26 @@ struct Chain {
     head: String,
 }
 
+/// One decision on a row, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// RFC 3339.
+    pub at: String,
+    pub actor: String,
+    /// What held afterwards; `None` leaves the row to the machine.
+    pub verdict: Option<Verdict>,
+    pub note: Option<String>,
+    pub how: PastHow,
+}
+
+/// What led to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastHow {
+    Decided,
+    Undone,
+    Repeated,
+}
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Header {
     dipole_journal: u32,
@@ -115,6 +135,36 @@ impl Journal {
             tracing::warn!(path = %path.display(), "the last line of the journal is torn and was not read");
         }
         Ok(replay.history.decisions().clone())
+    }
+
+    /// What was decided on one row, in order, by every sitting. A torn last line is not counted.
+    ///
+    /// # Errors
+    /// As [`Journal::read`].
+    pub fn past(path: &Path, row: u64) -> Result<Vec<Past>, ProjectError> {
+        let file = File::open(path).map_err(ProjectError::io(path))?;
+        let mut past = Vec::new();
+        let mut watch = |line: &Line, decisions: &Decisions| {
+            let now = decisions.get(row);
+            let before = past.last().and_then(|past: &Past| past.verdict);
+            let named =
+                matches!(&line.event, Event::Decide { rows, .. } if rows.iter().any(|(named, _)| *named == row));
+            if named || now.map(|decision| decision.verdict) != before {
+                past.push(Past {
+                    at: line.at.clone(),
+                    actor: line.actor.clone(),
+                    verdict: now.map(|decision| decision.verdict),
+                    note: now.and_then(|decision| decision.note.clone()),
+                    how: match &line.event {
+                        Event::Decide { .. } => PastHow::Decided,
+                        Event::Undo => PastHow::Undone,
+                        Event::Redo => PastHow::Repeated,
+                    },
+                });
+            }
+        };
+        replay_watched(path, &file, Some(&mut watch))?;
+        Ok(past)
     }
 
     /// The decisions in force.
@@ -295,6 +345,14 @@ struct Replay {
 }
 
 fn replay(path: &Path, file: &File) -> Result<Replay, ProjectError> {
+    replay_watched(path, file, None)
+}
+
+/// Sees a line and the decisions after it.
+type Watch<'a> = &'a mut dyn FnMut(&Line, &Decisions);
+
+/// Reads every line; the watcher sees each event and the decisions after it.
+fn replay_watched(path: &Path, file: &File, mut watch: Option<Watch<'_>>) -> Result<Replay, ProjectError> {
     let mut reader = BufReader::new(file);
     let mut replay = Replay { chain: Chain::default(), history: History::default(), tail: Tail::Whole };
     let mut line = Vec::new();
@@ -306,7 +364,7 @@ fn replay(path: &Path, file: &File) -> Result<Replay, ProjectError> {
         }
         let terminated = line.pop_if(|last| *last == b'\n').is_some();
         let is_last = !terminated || reader.fill_buf().map_err(ProjectError::io(path))?.is_empty();
-        match accept(&line, &mut replay) {
+        match accept(&line, &mut replay, &mut watch) {
             Ok(()) => {}
             Err(Fault::Unreadable(_)) if is_last => {
                 replay.tail = Tail::Torn;
@@ -334,7 +392,7 @@ enum Fault {
     Wrong(String),
 }
 
-fn accept(line: &[u8], replay: &mut Replay) -> Result<(), Fault> {
+fn accept(line: &[u8], replay: &mut Replay, watch: &mut Option<Watch<'_>>) -> Result<(), Fault> {
     if replay.chain.lines == 0 {
         let header: Header = serde_json::from_slice(line).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => not_a_journal(),
@@ -368,7 +426,16 @@ fn accept(line: &[u8], replay: &mut Replay) -> Result<(), Fault> {
             "field previous: does not match the line before, which was changed outside Dipole".to_owned(),
         ));
     }
-    replay.history.apply(line.event, &line.at).map_err(|reason| Fault::Wrong(format!("field event: {reason}")))
+    let wrong = |reason| Fault::Wrong(format!("field event: {reason}"));
+    match watch {
+        // A step over a million rows is not copied for nothing.
+        None => replay.history.apply(line.event, &line.at).map_err(wrong)?,
+        Some(watch) => {
+            replay.history.apply(line.event.clone(), &line.at).map_err(wrong)?;
+            watch(&line, replay.history.decisions());
+        }
+    }
+    Ok(())
 }
 
 fn not_a_journal() -> Fault {

@@ -102,6 +102,11 @@ impl Prepared {
         Problem { custom, safe, harmful }
     }
 
+    /// The vectors of the custom, safe and harmful rows.
+    pub fn vectors(&self) -> Arc<[Embeddings; 3]> {
+        self.sets.clone()
+    }
+
     /// The rows of the harmful reference that come from one file each.
     pub fn sources(&self) -> &[Range<usize>] {
         &self.sources

@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 pub mod explanation;
 mod figures;
+pub mod health;
 mod select;
 mod settings;
 

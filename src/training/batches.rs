@@ -28,8 +28,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(rows: usize, settings: &TrainSettings) -> Self {
         let mut all: Vec<usize> = (0..rows).collect();
-        let wanted = (rows as f64 * settings.evaluation_share).round() as usize;
-        let wanted = if settings.evaluation_share > 0.0 { wanted.max(1).min(rows.saturating_sub(1)) } else { 0 };
+        let wanted = held_out_count(rows, settings);
         if wanted > 0 {
             all.shuffle(&mut random(settings.seed, "held out", 0));
         }
@@ -37,8 +36,7 @@ impl Plan {
         let mut held_out = all;
         training.sort_unstable();
         held_out.sort_unstable();
-        let per_epoch = training.len().div_ceil(settings.batch_rows) as u64;
-        let steps = settings.steps.unwrap_or(per_epoch * settings.epochs);
+        let steps = steps_of(rows, settings);
         Self { training, held_out, batch_rows: settings.batch_rows, steps, seed: settings.seed, order: None }
     }
 
@@ -60,6 +58,23 @@ impl Plan {
         let start = (within * self.batch_rows).min(order.len());
         (epoch, order.get(start..(start + self.batch_rows).min(order.len())).unwrap_or(&[]))
     }
+}
+
+/// Places, among the rows of a run, of those that it holds out: the same for equal settings.
+pub fn held_out(rows: usize, settings: &TrainSettings) -> Vec<usize> {
+    Plan::new(rows, settings).held_out
+}
+
+/// Optimiser steps of a run over so many rows.
+pub fn steps_of(rows: usize, settings: &TrainSettings) -> u64 {
+    let training = rows - held_out_count(rows, settings);
+    let per_epoch = training.div_ceil(settings.batch_rows.max(1)) as u64;
+    settings.steps.unwrap_or(per_epoch * settings.epochs)
+}
+
+fn held_out_count(rows: usize, settings: &TrainSettings) -> usize {
+    let wanted = (rows as f64 * settings.evaluation_share).round() as usize;
+    if settings.evaluation_share > 0.0 { wanted.max(1).min(rows.saturating_sub(1)) } else { 0 }
 }
 
 /// Splits rows into micro-batches of about `micro_tokens` tokens: the longest row first, each to the smallest part.

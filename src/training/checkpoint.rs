@@ -41,6 +41,12 @@ pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
+/// The step that the checkpoint in a run's folder stands behind; `None` where there is none that can be read.
+pub fn checkpoint_step(folder: &Path) -> Option<u64> {
+    let file = TensorFile::open(&path(folder)).ok()?;
+    serde_json::from_str::<State>(file.metadata(STATE)?).ok().map(|state| state.step)
+}
+
 impl Checkpoint {
     pub(super) fn write(&self, folder: &Path) -> Result<(), TrainError> {
         let lists = [

@@ -3,12 +3,14 @@
 //! Constraint: when a run is resumed, steps after its checkpoint are taken out first, since they are done again.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Listener, TrainError, TrainEvent};
+use super::{Listener, StepReport, TrainError, TrainEvent};
 
 const NAME: &str = "events.jsonl";
+/// A million steps have 300 MB; what stands behind is not read.
+const MAX_BYTES: u64 = 512 << 20;
 
 /// Writes events to the output folder and hands them on.
 pub struct EventLog<'a> {
@@ -60,6 +62,28 @@ impl<'a> EventLog<'a> {
         file.write_all(&line)?;
         file.flush()
     }
+}
+
+/// The steps that a run's folder tells of, in order; empty where it has no events yet. A line that a kill cut short
+/// is none.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_steps(folder: &Path) -> Result<Vec<StepReport>, TrainError> {
+    let path = folder.join(NAME);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(TrainError::Io { path, source }),
+    };
+    let mut steps = Vec::new();
+    for line in BufReader::new(file.take(MAX_BYTES)).lines() {
+        let line = line.map_err(|source| TrainError::Io { path: path.clone(), source })?;
+        if let Ok(TrainEvent::Step(report)) = serde_json::from_str(&line) {
+            steps.push(report);
+        }
+    }
+    Ok(steps)
 }
 
 impl Listener for EventLog<'_> {

@@ -4,7 +4,7 @@
 //! between layers, and the logits of one chunk. It is meant to be within a third of what is then seen.
 
 use super::TrainSettings;
-use crate::model::{Decoder, Module};
+use crate::model::{DecoderSpec, Module};
 
 /// Rows of logits in memory at once.
 const HEAD_ROWS: u64 = 256;
@@ -23,16 +23,11 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
-    /// For a largest micro-batch of `tokens` tokens.
-    pub(super) fn new(
-        decoder: &Decoder,
-        settings: &TrainSettings,
-        parameters: u64,
-        tokens: u64,
-        micro_batches: u64,
-        workers: u64,
-    ) -> Self {
-        let spec = decoder.spec();
+    /// For frozen weights of so many bytes, a longest row of `longest` tokens, and so many workers.
+    pub fn new(spec: &DecoderSpec, weights: u64, settings: &TrainSettings, longest: u64, workers: u64) -> Self {
+        let tokens = longest.min(settings.max_tokens as u64).max(settings.micro_tokens as u64);
+        let micro_batches = (settings.batch_rows as u64).min(64);
+        let parameters = adapter_parameters(spec, settings);
         let width = |inputs: usize| inputs as u64;
         let outputs: u64 = Module::ALL.iter().map(|module| width(module.sizes(spec).1)).sum();
         // Results of the linear maps, norms and residuals, each with its gradient.
@@ -41,7 +36,7 @@ impl MemoryEstimate {
         let kept = if settings.recompute { layer + layers * tokens * width(spec.hidden) } else { layers * layer };
         let head = 2 * tokens.min(HEAD_ROWS) * width(spec.vocabulary) + 3 * tokens * width(spec.hidden);
         Self {
-            weights: decoder.weight_bytes(),
+            weights,
             adapter: 4 * parameters * (5 + micro_batches),
             activations: 4 * (kept + head) * workers,
             available: available(),
@@ -56,6 +51,15 @@ impl MemoryEstimate {
     pub fn is_too_much(&self) -> bool {
         self.available.is_some_and(|available| self.adapter + self.activations > available)
     }
+}
+
+/// Numbers in the matrices of the adapter.
+fn adapter_parameters(spec: &DecoderSpec, settings: &TrainSettings) -> u64 {
+    let mut targets = settings.targets.clone();
+    targets.sort();
+    targets.dedup();
+    let widths: usize = targets.iter().map(|module| module.sizes(spec)).map(|(i, o)| i + o).sum();
+    (spec.layers * settings.rank * widths) as u64
 }
 
 /// Memory that processes can still get.

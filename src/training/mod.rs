@@ -8,6 +8,7 @@
 
 mod batches;
 mod checkpoint;
+mod comparison;
 mod error;
 mod events;
 mod log;
@@ -19,9 +20,14 @@ mod seal;
 mod settings;
 mod trainer;
 
+pub use batches::{held_out, steps_of};
+pub use checkpoint::checkpoint_step;
+pub use comparison::{
+    Answer, Comparing, ComparisonEvent, Figures, Perplexity, Probe, ProbeKind, Rate, Side, perplexity,
+};
 pub use error::TrainError;
 pub use events::{Finish, Listener, Silence, StepReport, TrainEvent};
-pub use log::EventLog;
+pub use log::{EventLog, read_steps};
 pub use memory::MemoryEstimate;
 pub use rows::{Prepared, Refusal, TrainRow, prepare};
 pub use schedule::Schedule;

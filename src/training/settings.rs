@@ -113,6 +113,33 @@ impl TrainSettings {
         Help { name: "seed", text: "Decides the first adapter, the order of rows and the dropout" },
     ];
 
+    /// What the paper says of its set-up; what it does not say stays at the default.
+    pub fn paper() -> Self {
+        Self {
+            rank: 16,
+            alpha: 16.0,
+            targets: vec![Module::Query, Module::Value],
+            epochs: 2,
+            precision: Precision::Bf16,
+            ..Self::default()
+        }
+    }
+
+    /// A short look at whether rows and model go together: some minutes where the model is small.
+    pub fn quick_trial() -> Self {
+        Self {
+            rank: 8,
+            learning_rate: 1e-3,
+            max_tokens: 256,
+            micro_tokens: 512,
+            steps: Some(60),
+            evaluation_share: 0.1,
+            evaluate_every: 10,
+            checkpoint_every: 20,
+            ..Self::default()
+        }
+    }
+
     /// What the field `name` means.
     pub fn help(name: &str) -> &'static str {
         Self::HELP.iter().find(|help| help.name == name).map_or("", |help| help.text)
@@ -201,7 +228,9 @@ mod tests {
     fn what_is_out_of_range_is_named() {
         let named = |change: fn(&mut TrainSettings)| {
             let mut settings = TrainSettings::default();
-            settings.check().expect("the defaults can be used");
+            for preset in [settings.clone(), TrainSettings::paper(), TrainSettings::quick_trial()] {
+                preset.check().expect("presets can be used");
+            }
             change(&mut settings);
             settings.check().expect_err("refused").to_string()
         };

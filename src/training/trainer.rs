@@ -203,11 +203,9 @@ impl<'a> Trainer<'a> {
     }
 
     fn begin(&self, plan: &Plan, at: &Checkpoint, listener: &mut dyn Listener, parameters: u64) {
-        let longest = self.rows.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
-        let tokens = longest.max(self.settings.micro_tokens) as u64;
-        let batch = self.settings.batch_rows as u64;
-        let memory =
-            MemoryEstimate::new(self.decoder, self.settings, parameters, tokens, batch.min(64), self.threads as u64);
+        let longest = self.rows.iter().map(|row| row.tokens.len()).max().unwrap_or(0) as u64;
+        let (spec, weights) = (self.decoder.spec(), self.decoder.weight_bytes());
+        let memory = MemoryEstimate::new(spec, weights, self.settings, longest, self.threads as u64);
         listener.event(&TrainEvent::Begin {
             rows: plan.training().len() as u64,
             held_out: plan.held_out.len() as u64,

@@ -437,12 +437,14 @@ pub(crate) fn choose_format(clouds: &Clouds<'_>, epsilon: PerBlock, settings: &C
 /// A kernel of this many bytes in f32 is near enough to the cores.
 const SMALL_KERNEL: u64 = 8 << 20;
 
-/// The format for plain transport to a marginal error: rounding of entries averages out over a row's neighbours, so
-/// 16 bits serve a hundredth of their error's inverse.
-pub(crate) fn plain_format(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64, budget: u64) -> KernelFormat {
+/// The format for plain transport to a marginal error, and the part of it that its rounding is expected to take.
+pub(crate) fn plain_format(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64, budget: u64) -> (KernelFormat, f64) {
     let entries = (clouds.rows * clouds.groups * LANES) as u64;
-    if entries * 4 <= SMALL_KERNEL.min(budget) || !super::rounding::half_holds(clouds, epsilon, tolerance) {
-        return KernelFormat::Single;
+    if entries * 4 <= SMALL_KERNEL.min(budget) {
+        return (KernelFormat::Single, 0.0);
     }
-    KernelFormat::Half
+    match super::rounding::half_error(clouds, epsilon, tolerance) {
+        Some(error) => (KernelFormat::Half, error),
+        None => (KernelFormat::Single, 0.0),
+    }
 }

@@ -162,19 +162,18 @@ impl<'s, 'k> Alignment<'s, 'k> {
                 relaxation.each_ref().map(Relaxation::omega)
             };
             self.relaxed_sweep(&|i, _| weights[i], omega)?;
-            let (mut error, mut near): (f64, bool) = (0.0, true);
+            let (mut error, mut near, mut rose): (f64, bool, bool) = (0.0, true, false);
             for b in 0..BLOCKS {
                 let both = self.marginal[b] + self.deviation[b];
                 relaxation[b].heard(omega[b], both, self.dual[b]);
                 error = error.max(both);
                 near &= relaxation[b].near(both, tolerance);
+                rose |= relaxation[b].rose();
             }
             if omega == PLAIN && (error <= tolerance || since >= PATIENCE) {
                 break;
             }
-            if error < IMPROVEMENT * best
-                || self.relaxed && relaxation.iter().zip(omega).any(|(next, omega)| next.omega() > omega)
-            {
+            if error < IMPROVEMENT * best || self.relaxed && rose {
                 (best, since) = (error, 0);
             } else {
                 since += 1;

@@ -2,16 +2,27 @@
 //!
 //! Source: successive over-relaxation after Young; for Sinkhorn, Thibault et al. (2021) and Lehmann et al. (2022).
 //! Near its limit plain Sinkhorn shrinks its error by σ² a sweep, and the best factor is ω* = 2/(1 + √(1 - σ²)), which
-//! shrinks it by ω* - 1. σ² is read from the errors of the first plain sweeps and raised when later ones tell more:
-//! at a given ω below ω* a rate r belongs to σ² = (r + ω - 1)²/(ω² r). Constraint: a sweep that lowers the dual value,
-//! which plain Sinkhorn never does, is answered by a plain sweep and a smaller ω.
+//! shrinks it by ω* - 1. σ² is read from the errors of the first plain sweeps and followed from window to window of
+//! relaxed ones: at a given ω below ω* a rate r belongs to σ² = (r + ω - 1)²/(ω² r), and at or above ω* the rate is
+//! ω - 1 and tells no more, so that ω is lowered a little. Constraint: a sweep that lowers the dual value, which plain
+//! Sinkhorn never does, is answered by a plain sweep and a smaller ω.
 
 /// Plain sweeps before a rate is believed.
 const FIRST: usize = 3;
-/// Sweeps over which the rate of a relaxed iteration is measured.
+/// ω after the plain sweeps at most: their rate often tells of a start that is not linear yet.
+const LARGEST_FIRST: f64 = 1.8;
+/// Fewest sweeps over which the rate of a relaxed iteration is measured; the nearer ω is to 2, the longer errors swing.
 const WINDOW: usize = 4;
-/// σ² is not believed beyond this: ω* = 1.94.
-const LARGEST_CONTRACTION: f64 = 0.999;
+/// Sweeps that a new ω disturbs.
+const SKIPPED: usize = 2;
+/// σ² is not believed beyond this: ω* = 1.96.
+const LARGEST_CONTRACTION: f64 = 0.9995;
+/// How far ω moves towards the best factor that a window tells.
+const STEP: f64 = 0.6;
+/// Rates below ω - 1 plus this share of 2 - ω are taken for those of an ω at or above the best.
+const MARGIN: f64 = 0.1;
+/// What such a window leaves of ω - 1.
+const EASED: f64 = 0.97;
 /// What a lowered dual value takes from ω - 1.
 const RETREAT: f64 = 0.7;
 /// Falls of the dual value below this multiple of ε are rounding.
@@ -24,7 +35,7 @@ const ERROR_NOISE: f64 = 3e-6;
 pub(crate) struct Relaxation {
     epsilon: f64,
     omega: f64,
-    largest: f64,
+    highest: f64,
     /// Of every sweep at this ω, the newest last.
     errors: Vec<f64>,
     dual: f64,
@@ -43,7 +54,7 @@ impl Relaxation {
         Self {
             epsilon,
             omega: 1.0,
-            largest: best(LARGEST_CONTRACTION),
+            highest: 1.0,
             errors: Vec::new(),
             dual: f64::NEG_INFINITY,
             contraction: None,
@@ -55,6 +66,13 @@ impl Relaxation {
     /// ω of the next sweep.
     pub(crate) fn omega(&self) -> f64 {
         if self.rest { 1.0 } else { self.omega }
+    }
+
+    /// Whether ω is now higher than this has ever told: sweeps at it deserve patience.
+    pub(crate) fn rose(&mut self) -> bool {
+        let rose = self.omega() > self.highest;
+        self.highest = self.highest.max(self.omega());
+        rose
     }
 
     /// σ², the factor by which a plain sweep shrinks the error, where it was seen.
@@ -83,8 +101,7 @@ impl Relaxation {
             return;
         }
         if fell && self.omega > 1.0 {
-            self.omega = 1.0 + RETREAT * (self.omega - 1.0);
-            self.largest = self.omega;
+            self.take(1.0 + RETREAT * (self.omega - 1.0));
             self.rest = true;
             return;
         }
@@ -92,38 +109,36 @@ impl Relaxation {
         let Some(rate) = self.rate() else { return };
         if self.omega == 1.0 {
             self.contraction = Some(rate);
-            self.take(best(rate));
+            self.take(best(rate).min(LARGEST_FIRST));
             return;
         }
         let contraction = (rate + self.omega - 1.0).powi(2) / (self.omega * self.omega * rate);
-        let known = self.contraction.unwrap_or(0.0);
-        if rate > self.omega - 1.0 && contraction > known && contraction < 1.0 {
+        if rate <= self.omega - 1.0 + MARGIN * (2.0 - self.omega) {
+            self.take(1.0 + EASED * (self.omega - 1.0));
+        } else if contraction < 1.0 {
             self.contraction = Some(contraction);
-            self.take(best(contraction));
+            let wanted = best(contraction.min(LARGEST_CONTRACTION));
+            self.take(self.omega + STEP * (wanted - self.omega).max(0.0));
         } else {
-            self.errors.drain(..WINDOW);
+            self.errors.clear();
         }
     }
 
-    /// The factor by which the error shrinks a sweep, once it is seen. Relaxed errors swing: of two windows, after the
-    /// sweeps that a new ω disturbs, the one that shrank more counts.
+    /// The factor by which the error shrinks a sweep, once a window shows it.
     fn rate(&self) -> Option<f64> {
-        let (window, windows, first) = if self.omega == 1.0 { (1, 1, FIRST) } else { (WINDOW, 2, 3 * WINDOW) };
+        let (window, skipped) =
+            if self.omega == 1.0 { (1, FIRST - 1) } else { (WINDOW.max((1.0 / (2.0 - self.omega)) as usize), SKIPPED) };
         let (count, newest) = (self.errors.len(), *self.errors.last()?);
-        if count <= first || newest <= ERROR_NOISE {
+        if count <= window + skipped || newest <= ERROR_NOISE {
             return None;
         }
-        let mut smallest = f64::INFINITY;
-        for k in 0..windows {
-            let late = *self.errors.get(count.checked_sub(1 + k * window)?)?;
-            let early = *self.errors.get(count.checked_sub(1 + (k + 1) * window)?)?;
-            smallest = smallest.min((late / early).powf(1.0 / window as f64));
-        }
-        (smallest > 0.0 && smallest < 1.0).then_some(smallest)
+        let early = *self.errors.get(count.checked_sub(1 + window)?)?;
+        let rate = (newest / early).powf(1.0 / window as f64);
+        (rate > 0.0 && rate < 1.0).then_some(rate)
     }
 
     fn take(&mut self, omega: f64) {
-        self.omega = omega.min(self.largest);
+        self.omega = omega;
         self.errors.clear();
     }
 }

@@ -19,7 +19,7 @@ const STRIP: usize = 24;
 const RMS: f64 = 5e-4;
 const MAXIMUM: f64 = 2.5e-3;
 /// Share of a marginal tolerance that rounding may take.
-const SHARE: f64 = 0.4;
+const SHARE: f64 = 0.7;
 
 /// f of a sampled row from the unrounded kernel, and how far the rounded one is from it.
 struct Sampled {
@@ -39,12 +39,15 @@ pub(crate) fn half_serves(clouds: &Clouds<'_>, epsilon: PerBlock, seed: u64) -> 
     })
 }
 
-/// True when rounding takes only a part of this L1 error of the row marginals of the first reference.
-pub(crate) fn half_holds(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64) -> bool {
+/// The L1 error of both marginals that 16 bits are expected to cause with the first reference, where it leaves enough
+/// of the tolerance to the iterations. A column's sum has n entries where a row's has m, and its error averages alike.
+pub(crate) fn half_error(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64) -> Option<f64> {
     let errors: Vec<f64> = sampled(clouds, [epsilon; 2], 0).iter().map(|row| row[0].error).collect();
     let centre = mean(&errors);
-    let error = errors.iter().map(|e| (e - centre).abs() / epsilon).sum::<f64>() / errors.len() as f64;
-    error <= SHARE * tolerance
+    let rows = errors.iter().map(|e| (e - centre).abs() / epsilon).sum::<f64>() / errors.len() as f64;
+    let columns = clouds.blocks.first().map_or(0, |block| block.rows);
+    let error = rows * (1.0 + (columns as f64 / clouds.rows as f64).sqrt());
+    (error <= SHARE * tolerance).then_some(error)
 }
 
 /// Evenly spaced rows with a seeded start (neighbours in a file are often alike), each with an entry per reference.

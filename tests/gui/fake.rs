@@ -9,9 +9,12 @@ use std::time::Duration;
 use dipole::data::analysis::{Analysis, Leakage, Lengths, Overlap, Spread};
 use dipole::data::{Compression, Container, Format, Mapping, Quarantined, Row, RowId, Schema, Speaker, Stats, Turn};
 use dipole::embedding::{CacheSize, Embeddings};
-use dipole::gui::backend::{Backend, DecisionLog, ExportRequest, Facts, Handle, OpenSets, Ranked, RowSource};
+use dipole::gui::backend::{Backend, DecisionLog, Explain, ExportRequest, Facts, Handle, OpenSets, Ranked, RowSource};
 use dipole::jobs::Progress;
-use dipole::project::{ExportReport, Plan, Purified, Timing};
+use dipole::project::{
+    Beside, ExportReport, HealthFinding, HealthKind, HealthReport, Past, Plan, Purified, RowReasons, Timing,
+};
+use dipole::selection::comparison::Contender;
 use dipole::selection::{Decision, Decisions, RankBy, Verdict};
 use dipole::transport::{Observer, Outcome, SideOutcome, Stop};
 use parking_lot::{Condvar, Mutex};
@@ -33,8 +36,10 @@ pub struct Board {
     pub looking: AtomicBool,
     /// The runs bring vectors: even rows are alike and close to safe references, odd ones close to harmful ones.
     pub has_vectors: AtomicBool,
-    /// While true, the journal fails.
+    /// While true, the journal fails, and so do looks at references and rankings.
     pub broken: AtomicBool,
+    /// While true, looks at references and rankings go on.
+    pub thinking: AtomicBool,
 }
 
 impl Board {
@@ -46,6 +51,16 @@ impl Board {
     pub fn finish_reading(&self) {
         *self.read_so_far.lock() = None;
         self.read.notify_all();
+    }
+
+    /// Goes on while `thinking`, then fails where `broken`.
+    fn think(&self, progress: &dyn Progress) -> Result<(), String> {
+        while self.thinking.load(Ordering::Relaxed) {
+            progress.tick("thinking", 1, Some(3));
+            progress.check().map_err(|cancelled| cancelled.to_string())?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.broken.load(Ordering::Relaxed) { Err("a file changed".to_owned()) } else { Ok(()) }
     }
 
     pub fn release(&self) {
@@ -327,6 +342,59 @@ impl Backend for Fake {
 
     fn export(&self, _: &Path, _: &ExportRequest, _: &dyn Progress) -> Result<ExportReport, String> {
         Err("there is nothing to export".to_owned())
+    }
+
+    fn explain(&self, _: &OpenSets, _: &Arc<Purified>, _: u64, _: &dyn Progress) -> Result<Arc<dyn Explain>, String> {
+        struct Nothing;
+        impl Explain for Nothing {
+            fn row(&self, row: u32) -> Result<RowReasons, String> {
+                Err(format!("row {row} has no text"))
+            }
+        }
+        Ok(Arc::new(Nothing))
+    }
+
+    fn health(
+        &self,
+        _: &OpenSets,
+        _: &Plan,
+        _: Option<Arc<[Embeddings; 3]>>,
+        observer: &dyn Observer,
+    ) -> Result<HealthReport, String> {
+        self.board.think(observer)?;
+        let finding = HealthFinding {
+            kind: HealthKind::Overlap,
+            severity: dipole::data::Severity::Warning,
+            title: "The references overlap".to_owned(),
+            text: "Half of both lie nearer to the other side.".to_owned(),
+            way_out: "Take these rows out.".to_owned(),
+            rows: Vec::new(),
+            count: 3,
+        };
+        Ok(HealthReport { findings: vec![finding], figures: None })
+    }
+
+    fn compare(
+        &self,
+        _: &OpenSets,
+        plan: &Plan,
+        purified: &Purified,
+        observer: &dyn Observer,
+    ) -> Result<Beside, String> {
+        self.board.think(observer)?;
+        let of = |name, score| {
+            let about = "One of the fakes.".to_owned();
+            Contender { name, about, score, weights: None, keeps_all: false, seconds: 0.0 }
+        };
+        let score = purified.outcome.score.clone();
+        let turned = score.iter().map(|score| -score).collect();
+        let flat = vec![0.0; score.len()];
+        let all = vec![of("this result", score), of("centroid", turned), of("sft", flat)];
+        Beside::at(all, plan.selection.keep).map_err(|error| error.to_string())
+    }
+
+    fn past(&self, _: &Path, _: u64) -> Result<Vec<Past>, String> {
+        Err("there is no journal on disk".to_owned())
     }
 
     fn sample(&self) -> Result<[PathBuf; 3], String> {

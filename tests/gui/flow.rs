@@ -249,6 +249,7 @@ fn a_changed_setting_makes_the_result_stale_and_leads_to_a_new_run() {
     assert!(harness.query_by_label("Purify again").is_none());
     let mut run = harness.state().state().run.clone();
     run.solver.lambda = 0.4;
+    run.calibration = None;
     harness.state_mut().send(Action::SetRun(Box::new(run)));
     settle(&mut harness);
     harness.get_by_label("Purify again").click();

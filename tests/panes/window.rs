@@ -44,7 +44,17 @@ impl Window {
     }
 
     pub fn with(size: [f32; 2], change: impl Fn(GuiOptions) -> GuiOptions) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
+        Self::within(tempfile::tempdir().expect("a folder"), size, change)
+    }
+
+    /// The next start in the same home.
+    pub fn again(self) -> Self {
+        let Self { harness, home } = self;
+        drop(harness);
+        Self::within(home, [1440.0, 900.0], |options| options)
+    }
+
+    fn within(home: tempfile::TempDir, size: [f32; 2], change: impl Fn(GuiOptions) -> GuiOptions) -> Self {
         let backend = Library {
             engine: Arc::new(CpuEngine::new()),
             cache_dir: Some(home.path().join("cache")),

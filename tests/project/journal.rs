@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dipole::data::RowId;
-use dipole::project::{Journal, ProjectError};
+use dipole::project::{Journal, PastHow, ProjectError};
 use dipole::selection::Verdict;
 
 fn folder() -> tempfile::TempDir {
@@ -263,4 +263,37 @@ fn random_actions_agree_with_a_list_of_snapshots() {
             journal = open(&path);
         }
     }
+}
+
+#[test]
+fn the_past_of_a_row_tells_every_sitting() {
+    let folder = folder();
+    let path = written(folder.path());
+    {
+        let mut journal = open(&path);
+        journal.set_actor("ada");
+        journal.decide(&rows(&[2, 9]), Some(Verdict::Keep), Some("fine after all")).expect("writes");
+    }
+    let told = |row: u64| -> Vec<(Option<Verdict>, PastHow, Option<String>)> {
+        let past = Journal::past(&path, row).expect("reads");
+        past.into_iter().map(|past| (past.verdict, past.how, past.note)).collect()
+    };
+    let (keep, drop) = (Some(Verdict::Keep), Some(Verdict::Drop));
+    let rude = Some("rude\nwords".to_owned());
+    assert_eq!(
+        told(2),
+        [
+            (drop, PastHow::Decided, rude.clone()),
+            (None, PastHow::Decided, None),
+            (drop, PastHow::Undone, rude),
+            (None, PastHow::Repeated, None),
+            (keep, PastHow::Decided, Some("fine after all".to_owned())),
+        ]
+    );
+    // Steps that do not touch a row are not of its past.
+    assert_eq!(told(7), [(keep, PastHow::Decided, None)]);
+    assert_eq!(told(1).len(), 1);
+    assert!(told(5).is_empty());
+    assert_eq!(Journal::past(&path, 9).expect("reads").first().map(|past| past.actor.clone()), Some("ada".to_owned()));
+    assert!(Journal::past(&folder.path().join("none"), 1).is_err());
 }

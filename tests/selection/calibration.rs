@@ -2,7 +2,7 @@
 
 use dipole::jobs::{Progress, Silent};
 use dipole::selection::auroc;
-use dipole::selection::calibration::{Calibrated, CalibrationSettings, calibrate, interval};
+use dipole::selection::calibration::{Calibrated, CalibrationSettings, calibrate, interval, is_possible};
 use dipole::transport::{CheckedSettings, CpuEngine, Observer, Points, Problem, Settings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -183,6 +183,30 @@ fn the_suggested_cut_drops_the_wanted_share_of_canaries() {
     let share = |keep: usize| found.recall.at(n - keep).share;
     assert!(share(found.suggested_keep) >= 0.9, "{}", share(found.suggested_keep));
     assert!(share(found.suggested_keep + 1) < 0.9, "a looser cut would do");
+}
+
+#[test]
+fn the_curve_is_the_recall_at_every_number_of_dropped_rows() {
+    let world = World::new(4, 300, &[40], &[100]);
+    let recall = calibrated(&world, &[100], &CalibrationSettings::default(), 0).calibration.recall;
+    let curve = recall.curve(1000);
+    assert_eq!((curve.first().map(|at| at.0), curve.last().map(|at| at.0)), (Some(0), Some(world.rows())));
+    for dropped in 0..=world.rows() {
+        let at = curve.iter().rev().find(|(from, _)| *from <= dropped).expect("a step");
+        assert_eq!(at.1, recall.at(dropped), "{dropped} dropped");
+    }
+    // Few steps hold the truth where they stand, and the ends.
+    let few = recall.curve(5);
+    assert!(few.len() <= 8 && few.iter().all(|(at, estimate)| *estimate == recall.at(*at)));
+    assert_eq!(few.last(), curve.last());
+}
+
+#[test]
+fn rows_enough_for_canaries_are_those_that_calibrate() {
+    assert_eq!(
+        [vec![14], vec![15], vec![5, 4], vec![5, 5], vec![]].map(|rows| is_possible(&rows)),
+        [false, true, false, true, false]
+    );
 }
 
 #[test]

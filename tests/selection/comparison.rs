@@ -1,7 +1,7 @@
 //! The table of rankings, by hand.
 
 use dipole::selection::Keep;
-use dipole::selection::comparison::{Contender, compare};
+use dipole::selection::comparison::{Contender, agreement, compare};
 
 fn contender(score: &[f64], weights: Option<&[f64]>, keeps_all: bool) -> Contender {
     Contender {
@@ -40,6 +40,25 @@ fn overlap_order_and_figures_by_hand() {
     // Rows 1 (benign) and 3 (unlabelled) are left.
     assert_eq!((measured(1).contamination, measured(1).harmful_recall), (Some(0.0), Some(1.0)));
     assert_eq!((measured(2).harmful_recall, measured(2).contamination), (Some(0.0), Some(2.0 / 3.0)));
+}
+
+#[test]
+fn any_two_agree_as_counted_by_hand() {
+    let contenders = [
+        contender(&[4.0, 3.0, 2.0, 1.0], None, false),
+        contender(&[4.0, 2.0, 3.0, 1.0], None, false),
+        contender(&[1.0, 2.0, 3.0, 4.0], None, true),
+        contender(&[0.0; 4], None, false),
+    ];
+    let found = agreement(&contenders, Keep::Count(2)).expect("compares");
+    // Dropped: {0, 1}, {0, 2}, none, {0, 1}.
+    let third = Some(1.0 / 3.0);
+    assert_eq!([found.of(0, 0), found.of(0, 1), found.of(1, 3), found.of(0, 3)], [Some(1.0), third, third, Some(1.0)]);
+    assert_eq!((found.of(2, 0), found.of(2, 2), found.of(0, 9)), (Some(0.0), None, None));
+    assert_eq!(found.places[..3], [vec![1, 2, 3, 4], vec![1, 3, 2, 4], vec![4, 3, 2, 1]]);
+    // Of a tie the earlier row goes first, as in a cut.
+    assert_eq!((found.places[3].clone(), found.is_flat), (vec![1, 2, 3, 4], vec![false, false, false, true]));
+    assert!(agreement(&[contender(&[1.0], None, false), contender(&[], None, false)], Keep::Count(1)).is_err());
 }
 
 #[test]

@@ -1,21 +1,20 @@
 //! `dipole bench project`: seconds and trustworthiness of the map's projection.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
+use super::arrays::clusters;
 use super::median;
 use crate::commands::terminal::Terminal;
-use crate::embedding::Embeddings;
 use crate::embedding::projection::{
     LayoutObserver, Place, ProjectionSettings, neighbour_embedding, principal_plane, trustworthiness,
 };
+use crate::embedding::{Embeddings, write_npy};
 
 /// What is projected, and how often.
 #[derive(Debug, clap::Args)]
@@ -82,7 +81,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<ExitCod
         trustworthiness(&some, &places, 15)
     };
     if let Some(path) = &arguments.out {
-        write_npy(path, &places).with_context(|| path.display().to_string())?;
+        write_npy(path, &[places.len(), 2], places.concat().into_iter())?;
     }
     let (plane_s, embedding_s) = (median(plane_s), median(embedding_s));
     let (of_plane, of_embedding) = (trust(&plane), trust(&places));
@@ -121,56 +120,15 @@ fn rows_of(vectors: &Embeddings, rows: &[usize]) -> Embeddings {
     Embeddings::new(rows.len(), vectors.dim(), data).unwrap_or_else(Embeddings::empty)
 }
 
-/// Unit vectors around random directions, one direction for about 250 rows.
-fn clusters(rows: usize, dim: usize, seed: u64) -> anyhow::Result<Embeddings> {
-    let Some(len) = rows.checked_mul(dim).filter(|len| *len > 0 && *len <= 1 << 32) else {
-        bail!("{rows} rows of {dim} dimensions; give at least one of each and at most 2^32 numbers");
-    };
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut normal = move || (0..4).map(|_| random.random::<f32>()).sum::<f32>() - 2.0;
-    let middles: Vec<f32> = (0..(rows / 250).max(1) * dim).map(|_| normal()).collect();
-    let mut data = Vec::with_capacity(len);
-    for middle in middles.chunks_exact(dim).cycle().take(rows) {
-        data.extend(middle.iter().map(|value| value + 0.8 * normal()));
-    }
-    let mut vectors = Embeddings::new(rows, dim, data).context("a matrix")?;
-    vectors.normalise();
-    Ok(vectors)
-}
-
-fn write_npy(path: &std::path::Path, places: &[Place]) -> std::io::Result<()> {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 2), }}", places.len());
-    // Magic, version and length take ten bytes; the whole is a multiple of 64 and ends a line.
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(header.len() as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
-    for value in places.iter().flatten() {
-        out.write_all(&value.to_le_bytes())?;
-    }
-    out.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn places_survive_the_disk_and_samples_are_distinct() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("places.npy");
-        write_npy(&path, &[[1.0, -2.5], [0.0, 3.0], [4.0, 5.0]]).expect("written");
-        let read = Embeddings::read_npy(&path).expect("read");
-        assert_eq!((read.rows(), read.dim(), read.row(0)), (3, 2, [1.0, -2.5].as_slice()));
-
+    fn samples_are_distinct_and_in_order() {
         let rows = sample(100, 30, 7);
         assert_eq!(rows.len(), 30);
         assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows.iter().all(|row| *row < 100));
         assert_eq!((sample(100, 30, 7) == rows, sample(100, 30, 8) == rows), (true, false));
-        assert!(clusters(0, 3, 0).is_err());
     }
 }

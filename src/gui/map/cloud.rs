@@ -2,7 +2,6 @@
 //!
 //! Constraint: custom rows come first, then the safe, then the harmful references; a point has 16 bytes.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +11,7 @@ use super::placement::Placement;
 use crate::project::Purified;
 use crate::selection::{RankBy, Verdict};
 
+use super::super::selected::Selected;
 use super::super::solved::Ranking;
 use super::super::view::{Verdicts, ViewRows};
 
@@ -63,7 +63,7 @@ pub struct Drawn {
     placed: Arc<Placement>,
     /// The newest view that marked the rows outside the filter.
     view: u64,
-    selected: Vec<u32>,
+    selected: Selected,
     /// Counts whole changes.
     pub generation: u64,
     /// Single points changed within this generation.
@@ -113,8 +113,14 @@ impl PointCloud {
     }
 
     fn of_points(points: Vec<Point>, forces: Arc<Placement>, counts: [usize; 3]) -> Self {
-        let drawn =
-            Drawn { points, placed: forces.clone(), view: 0, selected: Vec::new(), generation: 0, dirty: Vec::new() };
+        let drawn = Drawn {
+            points,
+            placed: forces.clone(),
+            view: 0,
+            selected: Selected::default(),
+            generation: 0,
+            dirty: Vec::new(),
+        };
         let (low, high) = (forces.low, forces.high);
         Self { drawn: Mutex::new(drawn), low, high, forces, meaning: Mutex::new(None), counts }
     }
@@ -238,23 +244,23 @@ impl PointCloud {
     }
 
     /// Marks the selected rows.
-    pub fn set_selected(&self, rows: &HashSet<u32>) {
+    pub fn set_selected(&self, rows: &Selected) {
         let mut drawn = self.drawn.lock();
         let drawn = &mut *drawn;
-        if drawn.selected.len() == rows.len() && drawn.selected.iter().all(|row| rows.contains(row)) {
+        if drawn.selected == *rows {
             return;
         }
-        for row in std::mem::take(&mut drawn.selected) {
+        let before = std::mem::replace(&mut drawn.selected, rows.clone());
+        for row in before.iter().filter(|row| !rows.contains(row)) {
             if let Some(point) = drawn.points.get_mut(row as usize) {
                 point.bits &= !SELECTED;
                 drawn.dirty.push(row);
             }
         }
-        drawn.selected = rows.iter().copied().collect();
-        for row in &drawn.selected {
-            if let Some(point) = drawn.points.get_mut(*row as usize) {
+        for row in rows.iter().filter(|row| !before.contains(row)) {
+            if let Some(point) = drawn.points.get_mut(row as usize) {
                 point.bits |= SELECTED;
-                drawn.dirty.push(*row);
+                drawn.dirty.push(row);
             }
         }
     }
@@ -377,7 +383,7 @@ mod tests {
         assert_eq!(dirty, [0, 2]);
         cloud.set_selected(&[0, 2].into());
         assert!(taken(&cloud).is_empty());
-        cloud.set_selected(&HashSet::new());
+        cloud.set_selected(&Selected::default());
         assert!(cloud.drawn.lock().points.iter().all(|point| point.bits & SELECTED == 0));
     }
 }

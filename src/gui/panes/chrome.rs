@@ -92,8 +92,8 @@ pub fn rail(ui: &mut Ui, cx: &mut Cx<'_>, narrow: bool) {
         ui.spacing_mut().item_spacing.y = 8.0;
         let enabled = cx.app.can_purify();
         let width = ui.available_width();
-        if cx.app.step() == Step::Purify {
-            // The pane of this step has the button itself, with what it will do.
+        if matches!(cx.app.step(), Step::Purify | Step::Tune | Step::Compare) {
+            // The pane of these steps has the button itself, with what it will do.
         } else if cx.app.session().run.job.is_some() {
             let label = if narrow { String::new() } else { "  Stop".to_owned() };
             let button = Button::new(format!("{}{label}", icons::STOP)).min_size(vec2(width, 36.0));
@@ -147,6 +147,8 @@ fn step_button(ui: &mut Ui, cx: &mut Cx<'_>, step: Step, number: usize, narrow: 
         Step::Purify => icons::PURIFY,
         Step::Review => icons::TABLE,
         Step::Export => icons::EXPORT,
+        Step::Tune => icons::TUNE,
+        Step::Compare => icons::CHATS,
     };
     let middle = rect.center().y;
     let painter = ui.painter();
@@ -213,6 +215,12 @@ fn mark_of(cx: &Cx<'_>, step: Step) -> (Mark, &'static str) {
         Step::Export if session.export.error.is_some() => (Mark::Failed, "the last export failed"),
         Step::Export if session.export.report.is_some() => (Mark::Done, "written"),
         Step::Export => (Mark::Open, "write the purified data"),
+        Step::Tune if session.tune.live.is_some() => (Mark::Busy, "training"),
+        Step::Tune if session.tune.error.is_some() => (Mark::Failed, "the last run failed"),
+        Step::Tune => (Mark::Open, "train a model on the kept rows"),
+        Step::Compare if session.tune.compare.job.is_some() => (Mark::Busy, "answering"),
+        Step::Compare if session.tune.compare.error.is_some() => (Mark::Failed, "the last comparison failed"),
+        Step::Compare => (Mark::Open, "see what fine-tuning changed"),
     }
 }
 

@@ -12,6 +12,7 @@ use egui::{
 use super::data_file::FileView;
 use super::{Cx, Pane, widgets};
 use crate::gui::action::{Action, hint};
+use crate::gui::insight::{DataTab, InsightAction};
 use crate::gui::roles::{FileState, Role};
 use crate::gui::theme::{self, Palette, icons, palette, tokens};
 use crate::gui::words;
@@ -39,6 +40,9 @@ impl Pane for DataPane {
         self.cards.clear();
         header(ui, cx);
         ui.add_space(8.0);
+        if cx.app.session().insight.data == DataTab::Health {
+            return super::health::ui(ui, cx);
+        }
         let room = ui.available_height();
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             if ui.available_width() < SIDE_BY_SIDE {
@@ -66,6 +70,8 @@ fn header(ui: &mut Ui, cx: &mut Cx<'_>) {
     let empty = cx.app.session().files.is_empty();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Data").font(theme::title_font()));
+        ui.add_space(12.0);
+        tabs(ui, cx);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if empty {
                 let help = hint(ui.ctx(), &Action::TrySample);
@@ -81,6 +87,25 @@ fn header(ui: &mut Ui, cx: &mut Cx<'_>) {
         None => "All three roles are filled. Purify compares every custom row with both references.".to_owned(),
     };
     ui.add(egui::Label::new(RichText::new(next).color(*colours.muted)).truncate());
+}
+
+/// Files and what speaks against the references.
+fn tabs(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let open = cx.app.session().insight.data;
+    let short = super::health::in_short(cx);
+    let health = match &short {
+        Some((0, _)) | None => "Reference health".to_owned(),
+        Some((_, words)) => format!("Reference health: {words}"),
+    };
+    ui.spacing_mut().item_spacing.x = 4.0;
+    for (tab, text, name, help) in [
+        (DataTab::Files, "Files", "Files", "The three role cards."),
+        (DataTab::Health, health.as_str(), "Reference health", "What speaks for and against the references."),
+    ] {
+        if widgets::chip(ui, text, tab == open, help).accessible_name(name).clicked() {
+            cx.send(Action::Insight(InsightAction::ShowData(tab)));
+        }
+    }
 }
 
 impl DataPane {

@@ -92,6 +92,12 @@ impl DistributionPane {
             }
             if wide {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    ui.spacing_mut().item_spacing.x = 16.0;
+                    // Canaries were ranked by score.
+                    let by_score = solved.ranking.by == RankBy::Score;
+                    if let Some(found) = solved.purified.calibration.as_ref().filter(|_| by_score) {
+                        super::calibration::at_the_cut(ui, cx, solved, found);
+                    }
                     let share = solved.effective_share();
                     widgets::muted(ui, format!("ESS {:.0} %", share * 100.0)).on_hover_text(format!(
                         "Effective sample size: the weights say as much as {} of {} rows with equal weight would.",

@@ -7,7 +7,7 @@ use egui::{
     Align, Button, Color32, FontId, Frame, Layout, Margin, Rect, RichText, ScrollArea, Sense, Stroke, Ui, vec2,
 };
 
-use super::{Cx, Pane, row_widgets, widgets};
+use super::{Cx, Pane, reasons, row_widgets, widgets};
 use crate::data::{Row, Speaker, Turn};
 use crate::gui::action::{Action, hint};
 use crate::gui::session::Session;
@@ -15,10 +15,13 @@ use crate::gui::solved::{RowFigures, Solved};
 use crate::gui::text_cache::Text;
 use crate::gui::theme::{self, icons, palette, tokens};
 use crate::gui::words;
+use crate::project::{Past, PastHow};
 use crate::selection::Verdict;
 
 /// Characters of a turn shown at first, and more with each wish.
 const PIECE: usize = 6000;
+/// Decisions on a row that are listed.
+const PAST: usize = 30;
 /// Rows of a selection that a frame counts by fate.
 const COUNTED: usize = 20_000;
 
@@ -54,6 +57,7 @@ impl Pane for EvidencePane {
         ui.add_space(4.0);
         buttons(ui, cx);
         ui.add_space(8.0);
+        let known = reasons::known(cx, row);
         // The text is scrolled to its top when another row is selected.
         ScrollArea::vertical().id_salt(("evidence", row)).auto_shrink(false).show(ui, |ui| {
             ui.set_width(ui.available_width());
@@ -62,13 +66,14 @@ impl Pane for EvidencePane {
                 widgets::caption(ui, &format!("Row {number}, the one under the cursor"));
             }
             match cx.app.session().solved.clone() {
-                Some(solved) => figures(ui, cx.app.session(), &solved, row),
+                Some(solved) => figures(ui, cx.app.session(), &solved, row, &known),
                 None => {
                     widgets::muted(ui, "No score yet: purify to see how this row lies between the references.");
                 }
             }
             ui.add_space(12.0);
             self.conversation(ui, cx, row);
+            reasons::details(ui, cx, &known);
             history(ui, cx.app.session(), row);
             if cx.app.session().solved.is_some() {
                 ui.add_space(8.0);
@@ -108,8 +113,8 @@ fn selection_head(ui: &mut Ui, session: &Session) {
         return;
     }
     let (mut kept, mut by_hand) = (0, 0);
-    for row in selected {
-        let fate = session.fate(*row);
+    for row in selected.iter() {
+        let fate = session.fate(row);
         kept += u64::from(fate.kept);
         by_hand += u64::from(fate.by_hand);
     }
@@ -163,7 +168,7 @@ fn buttons(ui: &mut Ui, cx: &mut Cx<'_>) {
 }
 
 /// Score, weight and rank with their meaning; the two forces as bars.
-fn figures(ui: &mut Ui, session: &Session, solved: &Solved, row: u32) {
+fn figures(ui: &mut Ui, session: &Session, solved: &Solved, row: u32, known: &reasons::Known) {
     let Some(figures) = solved.figures(row) else {
         widgets::muted(ui, "This row has no score: the result was made for fewer rows. Purify again.");
         return;
@@ -185,7 +190,7 @@ fn figures(ui: &mut Ui, session: &Session, solved: &Solved, row: u32) {
     forces(ui, solved, figures);
     ui.add_space(4.0);
     let lambda = solved.plan.settings.lambda;
-    ui.label(words::main_force(figures.pull, figures.push, lambda));
+    reasons::sentence(ui, known, words::main_force(figures.pull, figures.push, lambda));
     if let Some(by) = near_cut(session, solved, figures) {
         widgets::muted(ui, by);
     }
@@ -328,7 +333,7 @@ fn piece(text: &str, limit: usize) -> (&str, usize) {
 }
 
 /// A text that shows only while the pointer is on it.
-fn covered_text(ui: &mut Ui, text: &str) {
+pub(super) fn covered_text(ui: &mut Ui, text: &str) {
     let colours = palette(ui.style());
     let font = FontId::proportional(tokens().sizes.body);
     let galley = ui.painter().layout(text.to_owned(), font, *colours.text, ui.available_width());
@@ -353,27 +358,50 @@ fn covered_text(ui: &mut Ui, text: &str) {
     }
 }
 
-/// What was decided on this row, the newest first.
+/// What was decided on this row by every sitting, the newest first.
 fn history(ui: &mut Ui, session: &Session, row: u32) {
     let decision = session.decision(row);
-    let since = session.history.get(&row).map(Vec::as_slice).unwrap_or_default();
-    if decision.is_none() && since.is_empty() {
+    let key = (row, session.record.head.clone());
+    let past = session.insight.past.of(&key);
+    if decision.is_none() && !past.is_some_and(|past| past.as_ref().is_ok_and(|past| !past.is_empty())) {
         return;
     }
     ui.add_space(8.0);
     widgets::caption(ui, "Decisions");
-    for (at, verdict) in since.iter().rev() {
-        widgets::muted(ui, format!("{} UTC · {}", words::moment(at), words::verdict(*verdict)));
-    }
-    if let Some(decision) = decision {
-        if since.is_empty() {
-            let verdict = words::verdict(Some(decision.verdict));
-            widgets::muted(ui, format!("{} UTC · {verdict}, before this sitting", words::moment(&decision.at)));
+    match past {
+        Some(Ok(past)) if !past.is_empty() => {
+            for one in past.iter().rev().take(PAST) {
+                widgets::muted(ui, past_words(one));
+                if let Some(note) = &one.note {
+                    widgets::muted(ui, format!("Note: {note}"));
+                }
+            }
+            if past.len() > PAST {
+                widgets::muted(ui, format!("… and {} before.", words::count((past.len() - PAST) as u64)));
+            }
+            return;
         }
+        Some(Err(error)) => drop(widgets::muted(ui, format!("Those before cannot be read: {error}"))),
+        Some(Ok(_)) | None => {}
+    }
+    // Until the record is read, the one in force.
+    if let Some(decision) = decision {
+        let verdict = words::verdict(Some(decision.verdict));
+        widgets::muted(ui, format!("{} UTC · {verdict}", words::moment(&decision.at)));
         if let Some(note) = &decision.note {
             widgets::muted(ui, format!("Note: {note}"));
         }
     }
+}
+
+/// `2026-11-24 14:03 UTC · kept by hand · by ada`.
+fn past_words(past: &Past) -> String {
+    let how = match past.how {
+        PastHow::Decided => "",
+        PastHow::Undone => " (a step was taken back)",
+        PastHow::Repeated => " (a step was repeated)",
+    };
+    format!("{} UTC · {}{how} · by {}", words::moment(&past.at), words::verdict(past.verdict), past.actor)
 }
 
 #[cfg(test)]

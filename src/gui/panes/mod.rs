@@ -2,8 +2,11 @@
 //!
 //! Constraint: a pane reads the app and sends actions; it keeps only what it alone needs (drafts, cameras).
 
+mod calibration;
 mod chrome;
 pub mod commands;
+mod compare;
+mod compare_rows;
 mod convergence;
 pub mod data;
 mod data_checks;
@@ -12,9 +15,13 @@ mod data_mapping;
 mod distribution;
 mod evidence;
 mod export;
+mod health;
 pub mod map;
 mod map_legend;
 mod purify;
+mod rankings;
+mod rankings_scatter;
+mod reasons;
 pub mod review;
 mod row_widgets;
 mod settings;
@@ -23,6 +30,13 @@ mod settings_encoder;
 mod settings_engine;
 mod settings_field;
 mod table;
+mod tune;
+mod tune_history;
+mod tune_plots;
+mod tune_preview;
+mod tune_run;
+mod tune_settings;
+mod tune_setup;
 mod widgets;
 
 use egui::{CentralPanel, Frame, Margin, Panel, Ui, vec2};
@@ -61,6 +75,8 @@ pub struct Panes {
     distribution: distribution::DistributionPane,
     pub map: map::MapPane,
     export: export::ExportPane,
+    tune: tune::TunePane,
+    compare: compare::ComparePane,
     pub commands: commands::CommandsPane,
 }
 
@@ -96,6 +112,8 @@ impl Panes {
                 Step::Data => framed(ui, ground.inner_margin(20), &mut self.data, &mut cx),
                 Step::Purify => framed(ui, ground.inner_margin(20), &mut self.purify, &mut cx),
                 Step::Export => framed(ui, ground.inner_margin(20), &mut self.export, &mut cx),
+                Step::Tune => framed(ui, ground.inner_margin(20), &mut self.tune, &mut cx),
+                Step::Compare => framed(ui, ground.inner_margin(20), &mut self.compare, &mut cx),
                 Step::Review => map_rect = self.show_review(ui, ground, &mut cx, &mut sizes),
             }
             self.settings.show(ui, &mut cx);

@@ -9,6 +9,7 @@ use super::convergence::plots;
 use super::{Cx, Pane, widgets};
 use crate::embedding::EncoderChoice;
 use crate::gui::action::{Action, hint};
+use crate::gui::insight::{InsightAction, PurifyTab};
 use crate::gui::roles::Role;
 use crate::gui::solved::Solved;
 use crate::gui::state::{RunSettings, Step};
@@ -19,10 +20,14 @@ use crate::transport::{Regularisation, SolverKind, Stop};
 
 /// Text lines are kept short enough to read, in points.
 const MEASURE: f32 = 920.0;
+/// The table of rankings has room for its sentences, in points.
+const TABLE: f32 = 1240.0;
 
 /// The run.
 #[derive(Default)]
-pub struct PurifyPane;
+pub struct PurifyPane {
+    rankings: super::rankings::RankingsPane,
+}
 
 impl Pane for PurifyPane {
     fn title(&self) -> &'static str {
@@ -40,15 +45,31 @@ impl Pane for PurifyPane {
         {
             return impossible(ui, cx, &missing);
         }
-        ui.label(RichText::new("Purification").font(theme::title_font()));
+        let tab = tabs(ui, cx);
         ui.add_space(4.0);
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(MEASURE.min(ui.available_width()));
+        ScrollArea::vertical().id_salt(tab).auto_shrink(false).show(ui, |ui| {
+            // What says that nothing is there stands in the middle; a table needs more room than a text.
+            let measure = match tab {
+                PurifyTab::Run => MEASURE,
+                PurifyTab::Calibration if session.solved.is_some() => MEASURE,
+                PurifyTab::Rankings if session.insight.rankings.beside.is_some() => TABLE,
+                PurifyTab::Calibration | PurifyTab::Rankings => f32::INFINITY,
+            };
+            ui.set_max_width(measure.min(ui.available_width()));
             ui.spacing_mut().item_spacing.y = 12.0;
             if running {
                 going_on(ui, cx);
-            } else {
-                at_rest(ui, cx);
+            }
+            match tab {
+                PurifyTab::Run if !running => at_rest(ui, cx),
+                PurifyTab::Run => {}
+                PurifyTab::Calibration => {
+                    if !running || session.solved.is_some() {
+                        super::calibration::ui(ui, cx);
+                    }
+                    return;
+                }
+                PurifyTab::Rankings => return self.rankings.ui(ui, cx),
             }
             warnings(ui, &app.session().run.warnings);
             if !session.run.trace.is_empty() {
@@ -64,6 +85,26 @@ impl Pane for PurifyPane {
             }
         });
     }
+}
+
+/// Title and tabs; gives the one that is open.
+fn tabs(ui: &mut Ui, cx: &mut Cx<'_>) -> PurifyTab {
+    let open = cx.app.session().insight.purify;
+    ui.horizontal_wrapped(|ui| {
+        ui.label(RichText::new("Purification").font(theme::title_font()));
+        ui.add_space(12.0);
+        ui.spacing_mut().item_spacing.x = 4.0;
+        for (tab, name, help) in [
+            (PurifyTab::Run, "Run", "What runs, and what came of it."),
+            (PurifyTab::Calibration, "Calibration", "What canaries say of λ, ε and the cut."),
+            (PurifyTab::Rankings, "Compare rankings", "What simpler rankings would drop."),
+        ] {
+            if widgets::chip(ui, name, tab == open, help).clicked() {
+                cx.send(Action::Insight(InsightAction::ShowPurify(tab)));
+            }
+        }
+    });
+    open
 }
 
 fn impossible(ui: &mut Ui, cx: &mut Cx<'_>, missing: &str) {
@@ -252,26 +293,27 @@ fn plan_words(cx: &Cx<'_>) -> Vec<String> {
         ),
         EncoderChoice::Precomputed(_) => "Texts are compared by the vectors in your own files.".to_owned(),
     });
-    lines.push(balance_words(run));
+    lines.push(balance_words(run, session.can_calibrate() || session.of_role(Role::Harmful).next().is_none()));
     lines.push(keep_words(run, rows(Role::Custom)));
     lines
 }
 
-/// The balance of pull and push in words.
-pub fn balance_words(run: &RunSettings) -> String {
+/// The balance of pull and push in words; `can_calibrate` is false where too few harmful rows are there for canaries.
+pub fn balance_words(run: &RunSettings, can_calibrate: bool) -> String {
     let push = (run.solver.lambda * 100.0).round();
     let how = match run.solver.solver {
         SolverKind::Scaling => "the weights are learned until they settle",
         SolverKind::Adam => "the weights are learned by gradient steps",
         SolverKind::OneShot => "the rows are ranked in one shot",
     };
-    if run.calibration.is_some() {
+    if run.calibration.is_some() && can_calibrate {
         return format!(
-            "A part of the harmful reference is planted among the rows to find the balance that shows it best; {how}."
+            "A part of the harmful reference is planted among the rows to rank by what brings it up and to tell how much a cut finds; {how}."
         );
     }
+    let why = if run.calibration.is_some() { " (too few harmful rows to find this by canaries)" } else { "" };
     format!(
-        "Closeness to the safe rows counts {:.0} %, distance from the harmful rows {push:.0} %; {how}.",
+        "Closeness to the safe rows counts {:.0} %, distance from the harmful rows {push:.0} %{why}; {how}.",
         100.0 - push
     )
 }
@@ -313,6 +355,9 @@ mod tests {
         assert_eq!(keep_words(&run, 600), "The 12.5 % least suspicious rows are kept: 75 rows.");
         run.selection.keep = Keep::Count(1000);
         assert_eq!(keep_words(&run, 600), "The 600 least suspicious rows are kept.");
-        assert!(balance_words(&run).starts_with("Closeness to the safe rows counts 30 %"));
+        assert!(balance_words(&run, true).starts_with("A part of the harmful reference is planted"));
+        assert!(balance_words(&run, false).contains("too few harmful rows"));
+        run.calibration = None;
+        assert!(balance_words(&run, true).starts_with("Closeness to the safe rows counts 30 %"));
     }
 }

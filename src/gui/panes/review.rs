@@ -127,6 +127,15 @@ impl ReviewPane {
                     cx.send(action);
                 }
             }
+            if let Some(only) = cx.app.session().table.filter.only.clone() {
+                let text = format!("{}  {}  {}", only.name, words::count(only.rows.len() as u64), icons::CLOSE);
+                let help = "Only these rows are shown. Click to show all.";
+                let name = format!("Stop showing only: {}", only.name);
+                if widgets::chip(ui, &text, true, help).accessible_name(name).clicked() {
+                    let filter = Filter { only: None, ..cx.app.session().table.filter.clone() };
+                    cx.send(Action::SetFilter(filter));
+                }
+            }
             ui.add_space(4.0);
             self.search(ui, cx);
             ui.add_space(4.0);

@@ -117,12 +117,16 @@ impl SettingsPane {
         }
         let by_canaries = run.calibration.is_some();
         label(ui, "How λ and ε are found", "By hand as below, or by planting a part of the harmful reference.");
-        let choices = [(false, "By hand", BY_HAND), (true, "By canaries", BY_CANARIES)];
+        let choices = [(true, "By canaries (default)", BY_CANARIES), (false, "By hand", BY_HAND)];
         if let Some(by_canaries) = segments(ui, by_canaries, &choices) {
             change(cx, |run| run.calibration = by_canaries.then(CalibrationSettings::default));
         }
         if by_canaries {
-            widgets::muted(ui, "λ and ε below are not used while canaries find them.");
+            let text = match cx.app.session().of_role(Role::Harmful).next() {
+                Some(_) if !cx.app.session().can_calibrate() => super::calibration::TOO_FEW,
+                _ => "λ and ε below are not used while canaries find them.",
+            };
+            widgets::muted(ui, text);
         }
         let balance = label(ui, "Balance of pull and push (λ)", LAMBDA);
         let mut lambda = run.solver.lambda;

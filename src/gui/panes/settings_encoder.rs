@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 
 use egui::{TextEdit, Ui, vec2};
 
-use super::settings_field::{change, field_error, label, segments};
+use super::settings_field::{Drafts, change, field_error, label, number, segments};
+use super::tune_setup::recent_menu;
 use super::{Cx, widgets};
-use crate::embedding::EncoderChoice;
+use crate::embedding::{EncoderChoice, LanguageChoice, Pool};
 use crate::gui::action::Action;
 use crate::gui::theme::icons;
 use crate::jobs::{Job, JobContext, JobState};
+use crate::model::{DecoderFacts, is_decoder};
 
 /// What a sentence model's folder must hold.
-const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
+const MODEL_FILES: [&str; 3] = ["config.json", TOKENIZER, "model.safetensors"];
+const TOKENIZER: &str = "tokenizer.json";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -42,6 +45,7 @@ pub struct EncoderField {
     text: Option<String>,
     check: Option<Job<(), EncoderChoice>>,
     error: Option<String>,
+    drafts: Drafts,
 }
 
 impl EncoderField {
@@ -55,7 +59,11 @@ impl EncoderField {
         let kind = self.kind.unwrap_or(Kind::of(&now));
         let choices = [
             (Kind::Words, "Words", "Compares words and parts of words. Built in, fast, needs no model."),
-            (Kind::Model, "Model", "Compares meaning with a sentence model from a folder on this machine."),
+            (
+                Kind::Model,
+                "Model",
+                "Compares meaning with a sentence model or a language model from a folder on this machine.",
+            ),
             (Kind::Vectors, "Vectors", "Takes vectors that you computed elsewhere (.npy or .safetensors)."),
         ];
         if let Some(kind) = segments(ui, kind, &choices) {
@@ -66,7 +74,12 @@ impl EncoderField {
         }
         match kind {
             Kind::Words => {}
-            Kind::Model => self.path(ui, cx, kind, &now, "Model folder", "the folder of the model"),
+            Kind::Model => {
+                self.path(ui, cx, kind, &now, "Model folder", "the folder of the model");
+                if let EncoderChoice::Language(language) = &now {
+                    self.language(ui, cx, language);
+                }
+            }
             Kind::Vectors => self.path(ui, cx, kind, &now, "Vector files", "custom.npy, safe.npy, harmful.npy"),
         }
         if kind != Kind::Words {
@@ -82,12 +95,25 @@ impl EncoderField {
     }
 
     fn path(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, kind: Kind, now: &EncoderChoice, name: &str, example: &str) {
-        let kept = if Kind::of(now) == kind { now.to_string() } else { String::new() };
+        let kept = match now {
+            _ if Kind::of(now) != kind => String::new(),
+            EncoderChoice::Language(language) => language.folder.display().to_string(),
+            now => now.to_string(),
+        };
         let mut text = self.text.clone().unwrap_or(kept);
         ui.horizontal(|ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if kind == Kind::Model && widgets::icon_button(ui, icons::FOLDER, "Choose the model folder").clicked() {
                     cx.send(Action::PickModelFolder);
+                }
+                let recent: Vec<PathBuf> =
+                    cx.app.state().encoders.iter().filter(|path| path.display().to_string() != text).cloned().collect();
+                let used = if kind == Kind::Model { recent_menu(ui, "Model folder", &recent) } else { None };
+                if let Some(path) = used {
+                    self.error = None;
+                    self.look_at(ui.ctx(), kind, path.clone());
+                    self.text = Some(path);
+                    return;
                 }
                 let field = TextEdit::singleline(&mut text)
                     .hint_text(example.to_owned())
@@ -99,6 +125,28 @@ impl EncoderField {
                     self.text = Some(text);
                 }
             });
+        });
+    }
+
+    /// What is taken of the inner states of a language model.
+    fn language(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, now: &LanguageChoice) {
+        label(ui, "Vector of a row", "Which inner states of the language model stand for a row.");
+        let choices = [
+            (Pool::Last, "Last token", "The state of the last token, as in the paper (default)."),
+            (Pool::Mean, "Mean", "The mean over all tokens."),
+        ];
+        if let Some(pool) = segments(ui, now.pool, &choices) {
+            let choice = LanguageChoice { pool, ..now.clone() };
+            change(cx, |run| run.encoder = EncoderChoice::Language(choice));
+        }
+        let help = "Behind how many layers the states are taken; empty is behind the last one and the final norm.";
+        let value = now.layer.map_or_else(String::new, |layer| layer.to_string());
+        self.drafts.text(ui, "Layer", help, value, |text| {
+            let layer = if text.trim().is_empty() { None } else { Some(number(text)?) };
+            let choice = EncoderChoice::Language(LanguageChoice { layer, ..now.clone() });
+            self.seen = Some(choice.clone());
+            change(cx, |run| run.encoder = choice);
+            Ok(())
         });
     }
 
@@ -134,6 +182,14 @@ fn model(text: &str) -> Result<EncoderChoice, String> {
     }
     if !folder.is_dir() {
         return Err("there is no such folder".to_owned());
+    }
+    if is_decoder(folder).map_err(|error| error.to_string())? {
+        DecoderFacts::read(folder).map_err(|error| error.to_string())?;
+        if !folder.join(TOKENIZER).is_file() {
+            return Err(format!("this folder lacks {TOKENIZER}; save the model with its fast tokenizer"));
+        }
+        let choice = LanguageChoice { folder: folder.to_owned(), pool: Pool::Last, layer: None };
+        return Ok(EncoderChoice::Language(choice));
     }
     match MODEL_FILES.iter().find(|name| !folder.join(name).is_file()) {
         Some(missing) => Err(format!("this folder lacks {missing}, so it is no sentence model")),
@@ -177,6 +233,15 @@ mod tests {
         }
         assert_eq!(model(&text), Ok(EncoderChoice::Sentence(folder.path().to_owned())));
         assert!(model("/no/such/folder").is_err());
+    }
+
+    #[test]
+    fn a_language_model_is_known_by_its_configuration() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/decoder/mistral");
+        assert!(model(&fixture.display().to_string()).expect_err("no tokenizer").contains(TOKENIZER));
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/model");
+        let choice = LanguageChoice { folder: fixture.clone(), pool: Pool::Last, layer: None };
+        assert_eq!(model(&fixture.display().to_string()), Ok(EncoderChoice::Language(choice)));
     }
 
     #[test]

@@ -38,6 +38,18 @@ impl Drafts {
         value: String,
         set: impl FnOnce(&mut RunSettings, &str) -> Result<(), String>,
     ) {
+        self.text(ui, name, help, value, |text| apply(cx, text, set));
+    }
+
+    /// A text field for anything. `accept` takes the text or says what is wrong with it.
+    pub fn text(
+        &mut self,
+        ui: &mut Ui,
+        name: &'static str,
+        help: &str,
+        value: String,
+        accept: impl FnOnce(&str) -> Result<(), String>,
+    ) {
         let name_label = label(ui, name, help);
         let draft = self.0.get(name);
         let mut text = draft.map_or(value, |draft| draft.text.clone());
@@ -48,7 +60,7 @@ impl Drafts {
         }
         let response = ui.add(field).labelled_by(name_label);
         if response.changed() {
-            let error = apply(cx, &text, set).err();
+            let error = accept(&text).err();
             self.0.insert(name, Draft { text, error });
         }
         let wrong = self.0.get(name).and_then(|draft| draft.error.clone());

@@ -40,6 +40,16 @@ pub const HAND: &str = "\u{e298}";
 pub const BOX: &str = "\u{e69a}";
 pub const LASSO: &str = "\u{edc6}";
 pub const SAVE: &str = "\u{e248}";
+pub const LEFT: &str = "\u{e138}";
+pub const CHART: &str = "\u{e154}";
+pub const PLAY: &str = "\u{e3d0}";
+pub const PAUSE: &str = "\u{e39e}";
+pub const CHATS: &str = "\u{e17c}";
+pub const TUNE: &str = "\u{e62c}";
+pub const HISTORY: &str = "\u{e1a0}";
+pub const MERGE: &str = "\u{e280}";
+pub const COPY: &str = "\u{e1ca}";
+pub const REFUSED: &str = "\u{e3de}";
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@
 mod cache;
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+mod facts;
 mod gradient;
 mod identity;
 mod layer;
@@ -17,6 +18,7 @@ mod rope;
 pub use cache::KeyValueCache;
 pub use checkpoint::Precision;
 pub use config::{DecoderSpec, GateActivation};
+pub use facts::DecoderFacts;
 pub use gradient::{Example, Gradients, Pass};
 pub use identity::{decoder_hash, is_decoder};
 pub use module::Module;
@@ -118,10 +120,7 @@ impl Decoder {
 
     /// Bytes of the frozen weights in memory.
     pub fn weight_bytes(&self) -> u64 {
-        let spec = &self.spec;
-        let per_layer: usize = Module::ALL.iter().map(|module| module.sizes(spec)).map(|(i, o)| i * o).sum();
-        let tables = spec.vocabulary * spec.hidden * if spec.tied { 1 } else { 2 };
-        ((per_layer * spec.layers + tables) * self.table.dtype().size_in_bytes()) as u64
+        facts::parameters(&self.spec) * self.table.dtype().size_in_bytes() as u64
     }
 
     /// Hidden states of several texts under each other, tokens × hidden.

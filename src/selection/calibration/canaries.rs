@@ -14,6 +14,11 @@ const MOST_OF_CUSTOM: f64 = 0.1;
 /// Fewer canaries tell nothing.
 pub(super) const FEWEST: usize = 5;
 
+/// True where harmful files of so many rows leave enough to plant: two files of five rows, or fifteen rows in all.
+pub fn is_possible(sources: &[usize]) -> bool {
+    sources.iter().filter(|rows| **rows >= FEWEST).count() >= 2 || sources.iter().sum::<usize>() >= 3 * FEWEST
+}
+
 /// Which harmful references are planted and which stay references.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fold {
@@ -55,7 +60,7 @@ pub(super) fn folds(
     let mut rows: Vec<usize> = sources.iter().flat_map(Clone::clone).collect();
     rows.shuffle(&mut random);
     let count = ((share * all as f64).round() as usize).max(FEWEST).min(most);
-    if all < 3 * FEWEST {
+    if !is_possible(&sources.iter().map(Range::len).collect::<Vec<_>>()) {
         return Err(too_few());
     }
     let mut references = rows.split_off(count);

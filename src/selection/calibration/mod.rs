@@ -22,6 +22,7 @@ use super::{SelectionError, auroc};
 use canaries::{Fold, Planted};
 use smoothing::Neighbourhoods;
 
+pub use canaries::is_possible;
 pub use recall::{Estimate, Recall, interval};
 pub use settings::CalibrationSettings;
 
@@ -72,6 +73,11 @@ impl Calibration {
             percent(low),
             percent(high),
         )
+    }
+
+    /// True where the averaged pairs are fixed ones: one harmful file alone cannot choose among them.
+    pub fn has_fixed_pairs(&self) -> bool {
+        self.folds == 1 && !self.settings.single_source.is_empty()
     }
 
     /// Of the chosen pairs the one that separates the canaries best; the weights are learned with it.

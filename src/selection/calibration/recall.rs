@@ -49,6 +49,19 @@ impl Recall {
         interval(fallen, self.above.len(), self.confidence)
     }
 
+    /// The share against the number of dropped rows, from none to all: every place where it rises, of many canaries at
+    /// most `most` of them.
+    pub fn curve(&self, most: usize) -> Vec<(usize, Estimate)> {
+        let mut steps: Vec<usize> = self.above.iter().map(|above| *above as usize + 1).collect();
+        steps.dedup();
+        let stride = steps.len().div_ceil(most.max(1)).max(1);
+        let kept = steps.iter().copied().enumerate().filter(|(at, _)| (at + 1) % stride == 0 || at + 1 == steps.len());
+        let mut dropped: Vec<usize> = std::iter::once(0).chain(kept.map(|(_, at)| at)).chain([self.rows]).collect();
+        dropped.retain(|at| *at <= self.rows);
+        dropped.dedup();
+        dropped.into_iter().map(|at| (at, self.at(at))).collect()
+    }
+
     /// The fewest rows to drop for this recall; all of them where it is out of reach.
     pub fn drop_for(&self, recall: f64) -> usize {
         let needed = (recall * self.above.len() as f64).ceil().max(1.0) as usize;

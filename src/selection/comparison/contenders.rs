@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::selection::SelectionError;
 use crate::selection::baselines::{self, Baseline, Material};
 use crate::selection::calibration::{CalibrationSettings, calibrate};
-use crate::transport::{CheckedSettings, Engine, Observer, Settings, SolverKind};
+use crate::transport::{CheckedSettings, Engine, Observer, Outcome, Settings, SolverKind};
 
 /// A ranking with what it does to the rows it keeps.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,14 +52,6 @@ pub fn contenders(
         .filter(|point| point.chosen)
         .map(|point| format!("{}/{}", point.lambda, point.epsilon))
         .collect();
-    let plain = |name, about: String, score, seconds| Contender {
-        name,
-        about,
-        score,
-        weights: None,
-        keeps_all: false,
-        seconds,
-    };
     all.push(plain(
         "calibrated",
         format!(
@@ -69,7 +61,49 @@ pub fn contenders(
         calibrated.score,
         began.elapsed().as_secs_f64(),
     ));
+    all.extend(fixed_and_controls(material, engine, base, observer)?);
+    Ok(all)
+}
 
+/// A result that stands already, and beside it the method at fixed settings, its ablations, and every baseline. The first
+/// is the result.
+///
+/// `base` gives ε, λ, seed, threads and memory of the fixed setting.
+///
+/// # Errors
+/// As [`contenders`], and where the result is not of these rows.
+pub fn beside(
+    result: &Outcome,
+    material: &Material<'_>,
+    engine: &dyn Engine,
+    base: &CheckedSettings,
+    observer: &dyn Observer,
+) -> Result<Vec<Contender>, SelectionError> {
+    if result.score.len() != material.problem.custom.rows {
+        return Err(SelectionError::Outcome("the result was made for other rows; purify again".to_owned()));
+    }
+    let own = Contender {
+        weights: Some(result.weights.clone()),
+        ..plain("this result", "The ranking in this window.".to_owned(), result.score.clone(), 0.0)
+    };
+    let mut all = vec![own];
+    all.extend(fixed_and_controls(material, engine, base, observer)?);
+    Ok(all)
+}
+
+fn plain(name: &'static str, about: String, score: Vec<f64>, seconds: f64) -> Contender {
+    Contender { name, about, score, weights: None, keeps_all: false, seconds }
+}
+
+/// The method at fixed settings, its ablations, and every baseline.
+fn fixed_and_controls(
+    material: &Material<'_>,
+    engine: &dyn Engine,
+    base: &CheckedSettings,
+    observer: &dyn Observer,
+) -> Result<Vec<Contender>, SelectionError> {
+    let problem = &material.problem;
+    let mut all = Vec::new();
     let began = Instant::now();
     let fixed = engine.solve(
         problem,

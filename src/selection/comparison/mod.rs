@@ -3,11 +3,13 @@
 //!
 //! Constraint: labels measure and nothing else; agreement needs none.
 
+mod agreement;
 mod contenders;
 
 use super::{Keep, SelectionError, auroc, average_precision};
 
-pub use contenders::{Contender, contenders};
+pub use agreement::{Agreement, agreement};
+pub use contenders::{Contender, beside, contenders};
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]

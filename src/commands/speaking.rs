@@ -1,0 +1,56 @@
+//! What every verb that lets a language model answer asks for: which model, and how it speaks.
+
+use std::path::PathBuf;
+
+use candle_core::Device;
+
+use super::terminal::Terminal;
+use crate::model::{ChatTokenizer, Decoder, Precision, Sampling};
+
+#[derive(Debug, clap::Args)]
+pub struct Speaking {
+    /// A language model: a Hugging Face directory, or a .gguf file
+    #[arg(long, visible_alias = "base", value_name = "DIR|FILE")]
+    pub model: PathBuf,
+    /// 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f64,
+    /// Only the likeliest tokens that together have this probability
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f64,
+    /// Only so many of the likeliest tokens; 0 is all
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Longest answer
+    #[arg(long, default_value_t = 256)]
+    pub max_tokens: usize,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Number format of the weights in memory: stored, f32, bf16 or f16
+    #[arg(long, default_value = "stored")]
+    pub precision: Precision,
+    /// Worker threads; 0 takes all cores
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}
+
+impl Speaking {
+    pub fn open(&self, terminal: &Terminal) -> anyhow::Result<(Decoder, ChatTokenizer)> {
+        let decoder = Decoder::open(&self.model, self.precision, &Device::Cpu, terminal)?;
+        let tokenizer = ChatTokenizer::open(&self.model, decoder.spec())?;
+        if tokenizer.has_built_in_template() {
+            terminal.say("warning: the model has no chat template; a plain one stands in");
+        }
+        Ok((decoder, tokenizer))
+    }
+
+    pub fn sampling(&self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            top_k: self.top_k,
+            max_tokens: self.max_tokens,
+            seed: self.seed,
+        }
+    }
+}

@@ -127,7 +127,7 @@ impl<'a> Axis<'a> {
 
     fn place(&self, value: f64) -> Option<f64> {
         let share = (measure(self.scale, value)? - self.low) / (self.high - self.low);
-        (-0.001..=1.001).contains(&share).then(|| self.from + share * (self.to - self.from))
+        (-0.001..=1.001).contains(&share).then_some(self.from + share * (self.to - self.from))
     }
 
     /// Values with their labels.

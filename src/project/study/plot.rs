@@ -6,12 +6,12 @@
 
 use std::fmt::Write;
 
-const WIDTH: f64 = 820.0;
-const HEIGHT: f64 = 460.0;
+const WIDTH: f64 = 880.0;
+const HEIGHT: f64 = 500.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 210.0;
+const RIGHT: f64 = 270.0;
 const TOP: f64 = 44.0;
-const BOTTOM: f64 = 84.0;
+const BOTTOM: f64 = 124.0;
 const COLOURS: usize = 8;
 /// A line of more points has no marks.
 const MARKED: usize = 40;
@@ -242,7 +242,9 @@ impl Plot {
             )?;
         }
         let ticks = x.ticks();
-        let is_crowded = matches!(self.x, Scale::Names(_)) && ticks.len() > 5;
+        // About seven units a letter.
+        let wide: usize = ticks.iter().map(|(_, label)| label.chars().count() + 2).sum();
+        let is_crowded = matches!(self.x, Scale::Names(_)) && 7.0 * wide as f64 > right - LEFT;
         for (value, label) in ticks {
             let Some(at) = x.place(value) else { continue };
             writeln!(out, "<path class=\"a\" d=\"M{at:.1} {bottom}v5\"/>")?;

@@ -6,9 +6,9 @@
 
 use std::fmt::Write;
 
-const WIDTH: f64 = 880.0;
+const WIDTH: f64 = 910.0;
 const HEIGHT: f64 = 500.0;
-const LEFT: f64 = 76.0;
+const LEFT: f64 = 116.0;
 const RIGHT: f64 = 270.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 124.0;

@@ -394,12 +394,12 @@ impl<'a> Trainer<'a> {
     }
 }
 
-fn values(adapter: &Adapter) -> candle_core::Result<Vec<Vec<f32>>> {
+pub(super) fn values(adapter: &Adapter) -> candle_core::Result<Vec<Vec<f32>>> {
     adapter.variables().map(|matrix| matrix.variable.flatten_all()?.to_vec1()).collect()
 }
 
 /// A row whose mean loss a supervised token counts `factor`.
-fn example(row: &TrainRow, factor: f64) -> Example {
+pub(super) fn example(row: &TrainRow, factor: f64) -> Example {
     let supervised = row.supervised.iter().skip(1).filter(|supervised| **supervised).count().max(1);
     let each = (factor / supervised as f64) as f32;
     let weights = row.supervised.iter().map(|supervised| if *supervised { each } else { 0.0 }).collect();
@@ -431,17 +431,17 @@ impl Progress for Steering<'_> {
 }
 
 /// Threads that compute one micro-batch each. Each has a pool of one thread, so that what it calls stays on it.
-struct Workers(Vec<rayon::ThreadPool>);
+pub(super) struct Workers(Vec<rayon::ThreadPool>);
 
 impl Workers {
-    fn new(threads: usize) -> Result<Self, TrainError> {
+    pub(super) fn new(threads: usize) -> Result<Self, TrainError> {
         let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pools = (0..threads).map(pool).collect::<Result<_, _>>();
         pools.map(Self).map_err(|error| TrainError::Rows(format!("cannot start {threads} threads: {error}")))
     }
 
     /// One result a task, in order. After an error no task is begun.
-    fn run<R: Send>(
+    pub(super) fn run<R: Send>(
         &self,
         tasks: usize,
         work: impl Fn(usize) -> Result<R, TrainError> + Sync,

@@ -10,6 +10,9 @@ use half::bf16;
 
 use super::{LANE, Rounded, Rows, Sizes};
 
+/// A row in whole lanes, and what is left of it, padded with zeros.
+type Row<'a> = (&'a [[u16; LANE]], Option<&'a [u16; LANE]>);
+
 /// Rows of x, and rows of W, of a block whose sums are in registers.
 const TALL: usize = 6;
 const WIDE: usize = 4;
@@ -61,10 +64,7 @@ fn sums([a, b, c, d]: [__m512; WIDE]) -> [f32; WIDE] {
 /// Some rows of x by four rows of W.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn block<const R: usize>(
-    x: [&[[u16; LANE]]; R],
-    w: [(&[[u16; LANE]], Option<&[u16; LANE]>); WIDE],
-) -> [[f32; WIDE]; R] {
+fn block<const R: usize>(x: [&[[u16; LANE]]; R], w: [Row<'_>; WIDE]) -> [[f32; WIDE]; R] {
     let mut sum = [[_mm512_setzero_ps(); WIDE]; R];
     let steps = w.map(|(whole, _)| whole.len()).into_iter().min().unwrap_or(0);
     let steps = x.map(<[_]>::len).into_iter().min().unwrap_or(0).min(steps);

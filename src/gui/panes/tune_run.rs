@@ -39,7 +39,13 @@ pub fn ready(ui: &mut Ui, cx: &mut Cx<'_>) {
         };
         let help = hint(ui.ctx(), &Action::Tune(TuneAction::Start));
         ui.horizontal_wrapped(|ui| {
-            if widgets::primary(ui, icons::TUNE, label, 200.0, &enabled, &help).clicked() {
+            // Where a result waits, the way on is there.
+            let begin = if is_again {
+                widgets::button_if(ui, icons::TUNE, label, &help, &enabled)
+            } else {
+                widgets::primary(ui, icons::TUNE, label, 200.0, &enabled, &help)
+            };
+            if begin.clicked() {
                 cx.send(Action::Tune(TuneAction::Start));
             }
             if let Err(reason) = &enabled {
@@ -196,7 +202,7 @@ fn figures(ui: &mut Ui, live: &Live, is_paused: bool) {
         widgets::muted_line(
             ui,
             format!(
-                "{} learnt, {} held out · {} trained numbers · estimated {}{resumed}",
+                "{} learnt, {} held out · {} trained parameters · estimate for the training {}{resumed}",
                 words::rows(begun.rows),
                 words::count(begun.held_out),
                 words::count(begun.parameters),

@@ -20,11 +20,13 @@ use crate::jobs::{Job, JobContext, JobState};
 use crate::model::{ChatTokenizer, DecoderFacts, merge};
 use crate::project::Folders;
 use crate::project::tuning::{RunLock, RunState, RunStore, StoredRun, TuneRun, rows_file, tune};
-use crate::training::{Control, Finish, MemoryEstimate, TrainEvent, read_steps, steps_of};
+use crate::training::{Control, Finish, MemoryEstimate, TrainEvent, checkpoint_step, read_steps, steps_of};
 
 /// How long the window waits for a run's checkpoint when it is closed.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// Steps before a checkpoint that are shown when a run goes on; its folder has them all.
+const MOST_BEFORE: usize = 3000;
 /// How long a forecast stands.
 const FORECAST_AGAIN: Duration = Duration::from_secs(2);
 
@@ -206,6 +208,13 @@ impl App {
             } else if run.data.is_dir() {
                 // It was interrupted before its rows were written.
                 return Err("The rows of this run were not written to their end; start a new one.".to_owned());
+            }
+            // The curves go on from where they were.
+            if let Some(upto) = checkpoint_step(&at) {
+                let before = read_steps(&at).map_err(|error| error.to_string())?;
+                let skipped = before.len().saturating_sub(MOST_BEFORE);
+                let known = before.into_iter().skip(skipped).filter(|step| step.step <= upto);
+                known.for_each(|step| context.emit(TrainEvent::Step(step)));
             }
             let mut tell = |event: &TrainEvent| context.emit(event.clone());
             tune(&at, run, &steering, &mut tell, context, &lock).map_err(|error| error.to_string())?;
@@ -450,6 +459,7 @@ impl Live {
         match event {
             TrainEvent::Begin { rows, held_out, steps, parameters, resumed_at, memory } => {
                 self.begun = Some(Begun { rows, held_out, steps, parameters, resumed_at, memory });
+                self.checkpoint = Some(resumed_at).filter(|step| *step > 0);
             }
             TrainEvent::Step(report) => self.steps.push(report),
             TrainEvent::Checkpoint { step } => self.checkpoint = Some(step),

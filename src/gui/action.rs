@@ -17,7 +17,7 @@ use super::view::{Column, Filter, Shown};
 use crate::data::Mapping;
 use crate::selection::{Keep, Verdict};
 
-pub use super::hints::{command_of, hint, key_words};
+pub use super::hints::{Section, command_of, hint, key_words};
 
 /// One wish of the user.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,30 +99,6 @@ pub enum Action {
     ToggleSettings,
     SavePicture,
     Quit,
-}
-
-/// Where a command stands in the menu.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    Data,
-    Run,
-    Review,
-    Tune,
-    Window,
-}
-
-impl Section {
-    pub const ALL: [Self; 5] = [Self::Data, Self::Run, Self::Review, Self::Tune, Self::Window];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Data => "Data",
-            Self::Run => "Purify and export",
-            Self::Review => "Review",
-            Self::Tune => "Fine-tune",
-            Self::Window => "Window",
-        }
-    }
 }
 
 /// A row of the table.

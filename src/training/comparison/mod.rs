@@ -187,12 +187,15 @@ pub fn perplexity(
     Ok(Perplexity { value: (loss / tokens as f64).exp(), rows: rows.len(), tokens })
 }
 
+/// Does the task of a number and tells what comes of it.
+type Work<'a, E> = dyn Fn(usize, &dyn Fn(E)) -> Result<(), TrainError> + Sync + 'a;
+
 /// Does tasks on several threads, in order, and hands what they tell to the thread that called. Each thread has a
 /// pool of one, so that what it calls stays on it.
 fn side_by_side<E: Send>(
     tasks: usize,
     threads: usize,
-    work: &(dyn Fn(usize, &dyn Fn(E)) -> Result<(), TrainError> + Sync),
+    work: &Work<'_, E>,
     receive: &mut dyn FnMut(E),
 ) -> Result<(), TrainError> {
     let threads = threads.clamp(1, 256).min(tasks.max(1));

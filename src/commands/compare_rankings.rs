@@ -10,8 +10,9 @@ use anyhow::Context;
 use super::arguments::CompareRankings;
 use super::terminal::{Terminal, thousands};
 use crate::project::{self, Compared, Folders, Plan, Sets};
-use crate::selection::comparison::Comparison;
+use crate::selection::comparison::{self, Comparison};
 use crate::selection::{SelectionSettings, labels_of};
+use crate::training::{SealSettings, TrainSettings};
 use crate::transport::{CpuEngine, Settings};
 
 pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -30,7 +31,14 @@ pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<E
     let sets = Sets::open(&plan, terminal)?;
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
     let labels = arguments.labels.as_ref().map(|path| labels_of(path, &numbers)).transpose()?;
-    let compared = project::compare(&sets, &plan, &CpuEngine::default(), cache, labels.as_deref(), terminal)?;
+    let mut compared = project::compare(&sets, &plan, &CpuEngine::default(), cache, labels.as_deref(), terminal)?;
+    if let Some(model) = &arguments.with_seal {
+        let defaults = SealSettings::default();
+        let training = TrainSettings { steps: arguments.seal_steps, seed: arguments.seed, ..defaults.training };
+        let settings = SealSettings { training, ..defaults };
+        compared.contenders.push(project::seal(&sets, model, &settings, arguments.threads, terminal)?);
+        compared.table = comparison::compare(&compared.contenders, plan.selection.keep, labels.as_deref())?;
+    }
     if let Some(path) = &arguments.scores {
         write_scores(path, &compared, &numbers).with_context(|| format!("{}", path.display()))?;
     }

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
-
 use super::terminal::Terminal;
-use crate::model::{ChatTokenizer, Decoder, Precision, Sampling};
+use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Precision, Sampling};
 
 #[derive(Debug, clap::Args)]
 pub struct Speaking {
@@ -29,6 +27,9 @@ pub struct Speaking {
     /// Number format of the weights in memory: stored, f32, bf16 or f16
     #[arg(long, default_value = "stored")]
     pub precision: Precision,
+    /// Where it computes: cpu, cuda, cuda:NUMBER or metal (the last three in builds made for them)
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
     /// Worker threads; 0 takes all cores
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
@@ -36,7 +37,7 @@ pub struct Speaking {
 
 impl Speaking {
     pub fn open(&self, terminal: &Terminal) -> anyhow::Result<(Decoder, ChatTokenizer)> {
-        let decoder = Decoder::open(&self.model, self.precision, &Device::Cpu, terminal)?;
+        let decoder = Decoder::open(&self.model, self.precision, &self.device.open()?, terminal)?;
         let tokenizer = ChatTokenizer::open(&self.model, decoder.spec())?;
         if tokenizer.has_built_in_template() {
             terminal.say("warning: the model has no chat template; a plain one stands in");

@@ -15,16 +15,16 @@ use crate::transport::{CpuEngine, Observer, Settings};
 pub fn run(arguments: &Study, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     match &arguments.kind {
         StudyKind::Quality(quality) => self::quality(quality, terminal),
-        StudyKind::Ablation(given) => measured(given, terminal, &|trials, study, observer| {
+        StudyKind::Ablation(given) => measured(&given.measured, terminal, &|trials, study, observer| {
             study::ablation(trials, study, given.seeds, &CpuEngine::default(), observer)
         }),
-        StudyKind::Sensitivity(given) => measured(given, terminal, &|trials, study, observer| {
+        StudyKind::Sensitivity(given) => measured(&given.measured, terminal, &|trials, study, observer| {
             study::sensitivity(trials, study, given.seeds, &CpuEngine::default(), observer)
         }),
-        StudyKind::Geometry(given) => measured(given, terminal, &|trials, study, observer| {
+        StudyKind::Geometry(given) => measured(&given.measured, terminal, &|trials, study, observer| {
             study::geometry(trials, study, given.seeds, &CpuEngine::default(), observer)
         }),
-        StudyKind::Robustness(given) => measured(given, terminal, &|trials, study, observer| {
+        StudyKind::Robustness(given) => measured(&given.measured, terminal, &|trials, study, observer| {
             study::robustness(trials, study, given.seeds, &CpuEngine::default(), observer)
         }),
         StudyKind::Efficiency(given) => {

@@ -8,6 +8,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::app::App;
 use super::compare::CompareAction;
+pub use super::hints::Section;
 use super::insight::{InsightAction, PurifyTab};
 use super::map::{Class, MapLook, SelectMode, Shown as MapShown, Tool};
 use super::roles::Role;
@@ -17,7 +18,7 @@ use super::view::{Column, Filter, Shown};
 use crate::data::Mapping;
 use crate::selection::{Keep, Verdict};
 
-pub use super::hints::{Section, command_of, hint, key_words};
+pub use super::hints::{command_of, hint, key_words};
 
 /// One wish of the user.
 #[derive(Debug, Clone, PartialEq)]

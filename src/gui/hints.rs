@@ -1,4 +1,4 @@
-//! How commands are grouped, found by their action, and how their keys are written.
+//! Where a command stands in the menu, how it is found by its action, and how its key is written.
 
 use egui::KeyboardShortcut;
 

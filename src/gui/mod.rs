@@ -14,6 +14,7 @@ pub mod backend;
 mod checks;
 pub mod compare;
 mod compare_work;
+mod filter;
 mod hints;
 pub mod insight;
 mod insight_work;

@@ -16,6 +16,7 @@ mod memory;
 mod optimiser;
 mod rows;
 mod schedule;
+mod seal;
 mod settings;
 mod trainer;
 
@@ -30,5 +31,6 @@ pub use log::{EventLog, read_steps};
 pub use memory::MemoryEstimate;
 pub use rows::{Prepared, Refusal, TrainRow, prepare};
 pub use schedule::Schedule;
+pub use seal::{SealSettings, seal};
 pub use settings::{Help, TrainSettings};
 pub use trainer::{Control, Outcome, Trainer};

@@ -8,6 +8,7 @@
 
 mod attention;
 mod cross_entropy;
+mod dots;
 mod glu;
 mod linear;
 mod norm;
@@ -15,6 +16,7 @@ pub(crate) mod plain;
 mod rope;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 pub(crate) use attention::{Attend, attention};
 pub(crate) use cross_entropy::{HeadLoss, cross_entropy};
@@ -22,6 +24,7 @@ pub(crate) use glu::glu;
 pub(crate) use linear::{Dropout, Lora, linear};
 pub(crate) use norm::rms_norm;
 pub(crate) use rope::rope;
+pub(crate) use weight::Weight;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 

@@ -187,7 +187,7 @@ pub fn perplexity(
     Ok(Perplexity { value: (loss / tokens as f64).exp(), rows: rows.len(), tokens })
 }
 
-/// Does the task of a number and tells what comes of it.
+/// One task by its number, and where it tells what it finds.
 type Work<'a, E> = dyn Fn(usize, &dyn Fn(E)) -> Result<(), TrainError> + Sync + 'a;
 
 /// Does tasks on several threads, in order, and hands what they tell to the thread that called. Each thread has a

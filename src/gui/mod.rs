@@ -32,6 +32,7 @@ mod state;
 mod text_cache;
 mod theme;
 pub mod tune;
+mod tune_look;
 mod tune_work;
 mod view;
 mod words;

@@ -162,9 +162,11 @@ fn a_run_is_paused_stopped_and_goes_on_after_the_next_start() {
     window.click(&format!("Show {name}"));
     window.until("the curves", |window| window.shows("Gradient norm"));
     window.click(&format!("Go on with {name}"));
-    window.until("a step", |window| steps(window) > 0);
+    let before = stopped.run.steps_done as usize;
+    window.until("a step", |window| steps(window) > before);
     let live = window.app().session().tune.live.as_ref().expect("it goes on");
-    assert_eq!(live.steps.first().map(|step| step.step), Some(stopped.run.steps_done + 1));
+    assert!(live.steps.iter().map(|step| step.step).eq(1..=live.steps.len() as u64), "the curves have no gap");
+    assert_eq!(live.checkpoint.map(|step| step >= stopped.run.steps_done), Some(true));
     assert!(window.shows(&format!("resumed behind step {}", stopped.run.steps_done)), "{:#?}", window.texts());
     // Closing the window saves what was done.
     eframe::App::on_exit(window.harness.state_mut());

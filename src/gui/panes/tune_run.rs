@@ -38,20 +38,18 @@ pub fn ready(ui: &mut Ui, cx: &mut Cx<'_>) {
             (RowsFrom::File, false) => "Fine-tune on these rows, all alike",
         };
         let help = hint(ui.ctx(), &Action::Tune(TuneAction::Start));
-        ui.horizontal_wrapped(|ui| {
-            // Where a result waits, the way on is there.
-            let begin = if is_again {
-                widgets::button_if(ui, icons::TUNE, label, &help, &enabled)
-            } else {
-                widgets::primary(ui, icons::TUNE, label, 200.0, &enabled, &help)
-            };
-            if begin.clicked() {
-                cx.send(Action::Tune(TuneAction::Start));
-            }
-            if let Err(reason) = &enabled {
-                widgets::muted(ui, reason);
-            }
-        });
+        // Where a result waits, the way on is there.
+        let begin = if is_again {
+            widgets::button_if(ui, icons::TUNE, label, &help, &enabled)
+        } else {
+            widgets::primary(ui, icons::TUNE, label, 200.0, &enabled, &help)
+        };
+        if begin.clicked() {
+            cx.send(Action::Tune(TuneAction::Start));
+        }
+        if let Err(reason) = &enabled {
+            widgets::muted(ui, reason);
+        }
     });
 }
 

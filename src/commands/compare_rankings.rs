@@ -1,11 +1,7 @@
 //! `dipole compare-rankings`: every ranking of the field beside the method.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
-
-use anyhow::Context;
 
 use super::arguments::CompareRankings;
 use super::terminal::{Terminal, thousands};
@@ -40,15 +36,15 @@ pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<E
         compared.table = comparison::compare(&compared.contenders, plan.selection.keep, labels.as_deref())?;
     }
     if let Some(path) = &arguments.scores {
-        write_scores(path, &compared, &numbers).with_context(|| format!("{}", path.display()))?;
+        project::write_file(path, scores(&compared, &numbers)?.as_bytes())?;
     }
     terminal.result(&compared.table, &table(&compared.table)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// One line a row, one column a ranking; higher is more suspicious.
-fn write_scores(path: &Path, compared: &Compared, numbers: &[u64]) -> anyhow::Result<()> {
-    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+fn scores(compared: &Compared, numbers: &[u64]) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
     let names: Vec<&str> = compared.contenders.iter().map(|one| one.name).collect();
     writeln!(out, "row,{}", names.join(","))?;
     for (index, number) in numbers.iter().enumerate() {
@@ -58,8 +54,7 @@ fn write_scores(path: &Path, compared: &Compared, numbers: &[u64]) -> anyhow::Re
         }
         writeln!(out)?;
     }
-    out.flush()?;
-    Ok(())
+    Ok(out)
 }
 
 fn table(rows: &[Comparison]) -> Result<String, std::fmt::Error> {

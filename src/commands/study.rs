@@ -8,7 +8,7 @@ use super::arguments::{Measured, Quality, Study, StudyKind};
 use super::terminal::Terminal;
 use crate::embedding::EncoderChoice;
 use crate::project::study::{self, EfficiencySettings, Measurement, Records, Report, StudySettings, Trial};
-use crate::project::{Folders, ProjectError};
+use crate::project::{self, Folders, ProjectError};
 use crate::selection::SelectionSettings;
 use crate::transport::{CpuEngine, Observer, Settings};
 
@@ -119,7 +119,7 @@ fn write(arguments: &Quality, measurements: &[Measurement]) -> anyhow::Result<()
         ("quality.csv", study::csv(measurements)),
     ] {
         let path = arguments.out.join(name);
-        std::fs::write(&path, content).with_context(|| format!("{}", path.display()))?;
+        project::write_file(&path, content.as_bytes())?;
     }
     Ok(())
 }

@@ -14,7 +14,9 @@ use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
 use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Module, Precision};
 use crate::project::tuning::rows_file;
-use crate::training::{Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, prepare};
+use crate::training::{
+    Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, check_base, prepare,
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Tune {
@@ -95,6 +97,7 @@ pub struct Tune {
 pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let settings = settings(arguments)?;
     settings.check()?;
+    check_base(&arguments.model)?;
     let path = rows_file(&arguments.data)?;
     let decoder = Decoder::open(&arguments.model, settings.precision, &arguments.device.open()?, terminal)?;
     let tokenizer = ChatTokenizer::open(&arguments.model, decoder.spec())?;

@@ -31,6 +31,7 @@ pub mod tuning;
 mod verify;
 mod weights_csv;
 
+pub use atomic::write as write_file;
 pub use comparison::{Beside, Compared, compare, compare_beside};
 pub use demo::Demo;
 pub use error::ProjectError;

@@ -74,6 +74,18 @@ pub struct Trainer<'a> {
     threads: usize,
 }
 
+/// Whether a model of this kind can be fine-tuned; looks at the path alone.
+///
+/// # Errors
+/// It is a GGUF file.
+pub fn check_base(model: &Path) -> Result<(), TrainError> {
+    if is_gguf(model) {
+        let reason = "a GGUF file cannot be fine-tuned; give the model as a Hugging Face directory";
+        return Err(TrainError::Rows(format!("{}: {reason}", model.display())));
+    }
+    Ok(())
+}
+
 impl<'a> Trainer<'a> {
     /// `out` is made where it is not there. `threads` workers share the frozen weights.
     ///
@@ -87,11 +99,7 @@ impl<'a> Trainer<'a> {
         threads: usize,
     ) -> Result<Self, TrainError> {
         settings.check()?;
-        if is_gguf(decoder.path()) {
-            let path = decoder.path().display();
-            let reason = "a GGUF file cannot be fine-tuned; give the model as a Hugging Face directory";
-            return Err(TrainError::Rows(format!("{path}: {reason}")));
-        }
+        check_base(decoder.path())?;
         if prepared.rows.len() < 2 && settings.evaluation_share > 0.0 {
             return Err(TrainError::Rows("one row cannot be both trained on and held out; give more rows".to_owned()));
         }
@@ -201,6 +209,9 @@ impl<'a> Trainer<'a> {
         if !self.decoder.device().is_cpu() {
             // Another device rounds otherwise.
             hash.update(format!("{:?}", self.decoder.device().location()).as_bytes());
+        }
+        if self.decoder.rounds() {
+            hash.update(b"products of bfloat16");
         }
         for row in &self.rows {
             hash.update(&(row.tokens.len() as u64).to_le_bytes()).update(&row.weight.to_le_bytes());

@@ -43,6 +43,12 @@ pub(super) struct Batch<'a> {
 }
 
 impl Layer {
+    /// As [`super::Decoder::rounds`].
+    pub(super) fn rounds(&self) -> bool {
+        let Self { query, key, value, out, gate, up, down, .. } = self;
+        [query, key, value, out, gate, up, down].iter().any(|map| map.weight.rounds())
+    }
+
     pub(super) fn read(
         weights: &mut dyn Source,
         spec: &DecoderSpec,

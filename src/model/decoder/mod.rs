@@ -145,7 +145,7 @@ impl Decoder {
 
     /// Whether states are rounded to bfloat16 before each product on this CPU, as the weights' format makes it fast.
     pub fn rounds(&self) -> bool {
-        self.head.rounds()
+        self.head.rounds() || self.layers.iter().any(Layer::rounds)
     }
 
     /// Hidden states of several texts under each other, tokens × hidden.

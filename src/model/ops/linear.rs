@@ -109,6 +109,7 @@ impl Frozen {
         Ok(y)
     }
 
+    /// candle multiplies quantised blocks on a pool of its own, one product at a time, whatever pool calls.
     fn few(&self, x: &[f32], blocks: &QTensor, rows: usize, inputs: usize) -> Result<Vec<f32>> {
         let x = tensor(x.to_vec(), (rows, inputs))?;
         let mut y = x.apply_op1_no_bwd(blocks)?;

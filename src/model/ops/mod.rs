@@ -2,7 +2,8 @@
 //!
 //! candle's fused norms, softmax and rotary positions have no backward pass and drop gradients silently; its matrix
 //! product computes and keeps gradients of frozen weights. These do neither, and keep nothing but their inputs.
-//! Constraints: on the CPU each runs on the calling thread's pool over contiguous float32; on another device the
+//! Constraints: on the CPU each runs on the calling thread's pool over contiguous float32 (candle multiplies a few
+//! rows by quantised blocks on a pool of its own); on another device the
 //! slow composition in [`plain`] runs instead, which is also the oracle in the tests. Rows of a batch lie under each
 //! other without padding: a tensor is tokens × width, and [`Span`]s say which tokens are one text.
 

@@ -131,8 +131,13 @@ fn identity(trial: &Trial, study: &StudySettings) -> Result<String, ProjectError
     Ok(hash.finalize().to_hex().to_string())
 }
 
-/// The plain files of a folder by name.
+/// The plain files of a model's folder by name, or a model of one file.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, ProjectError> {
+    if folder.is_file() {
+        // A GGUF file, and the tokenizer that is taken from beside it.
+        let tokenizer = folder.with_file_name("tokenizer.json");
+        return Ok(std::iter::once(folder.to_owned()).chain(Some(tokenizer).filter(|path| path.is_file())).collect());
+    }
     let entries = std::fs::read_dir(folder).map_err(ProjectError::io(folder))?;
     let mut files = Vec::new();
     for entry in entries {

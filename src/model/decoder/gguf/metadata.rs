@@ -105,8 +105,12 @@ impl Metadata<'_> {
             Some(Value::String(kind)) => kind.as_str(),
             Some(other) => return Err(self.malformed(format!("its rotary scaling is {:?}", other.value_type()))),
         };
+        let old = format!("{architecture}.rope.scale_linear");
         match kind {
-            "none" => Ok(RopeScaling::None),
+            "none" => Ok(self
+                .positive(&old)?
+                .filter(|f| *f != 1.0)
+                .map_or(RopeScaling::None, |factor| RopeScaling::Linear { factor })),
             "linear" => {
                 let name = format!("{architecture}.rope.scaling.factor");
                 let factor = self.positive(&name)?;

@@ -232,16 +232,20 @@ impl Source for Gguf {
 fn refuse_zero_alignment(header: &[u8]) -> Result<(), String> {
     const KEY: &[u8] = b"general.alignment";
     for at in memchr::memmem::find_iter(header, KEY) {
-        let value = header.get(at + KEY.len()..).unwrap_or_default();
-        let (kind, number) = value.split_at_checked(4).unwrap_or((value, &[]));
-        let width = match kind {
-            [0 | 1, 0, 0, 0] => 1,
-            [2 | 3, 0, 0, 0] => 2,
-            [4 | 5, 0, 0, 0] => 4,
-            _ => continue,
-        };
-        if number.len() < width || number.iter().take(width).all(|byte| *byte == 0) {
-            return Err("its alignment is 0".to_owned());
+        let behind = header.get(at + KEY.len()..).unwrap_or_default();
+        // candle takes zero bytes off the end of a key, so that the value may stand behind any of them.
+        let padding = behind.iter().take_while(|byte| **byte == 0).count();
+        for value in (0..=padding).filter_map(|from| behind.get(from..)) {
+            let (kind, number) = value.split_at_checked(4).unwrap_or((value, &[]));
+            let width = match kind {
+                [0 | 1, 0, 0, 0] => 1,
+                [2 | 3, 0, 0, 0] => 2,
+                [4 | 5, 0, 0, 0] => 4,
+                _ => continue,
+            };
+            if number.len() < width || number.iter().take(width).all(|byte| *byte == 0) {
+                return Err("its alignment is 0".to_owned());
+            }
         }
     }
     Ok(())
@@ -313,5 +317,9 @@ mod tests {
         let header = |number: u32| [b"xx general.alignment".as_slice(), &[4, 0, 0, 0], &number.to_le_bytes()].concat();
         assert!(refuse_zero_alignment(&header(0)).is_err());
         refuse_zero_alignment(&header(32)).expect("a sound file");
+        let padded = [b"xx general.alignment\0\0".as_slice(), &[4, 0, 0, 0], &0u32.to_le_bytes()].concat();
+        assert!(refuse_zero_alignment(&padded).is_err(), "candle strips the zeros of the key");
+        let byte = [b"xx general.alignment".as_slice(), &[0, 0, 0, 0, 32, 9, 0, 0, 0, 0, 0, 0, 0]].concat();
+        refuse_zero_alignment(&byte).expect("a sound file of another width");
     }
 }

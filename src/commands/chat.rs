@@ -57,6 +57,7 @@ pub fn run(arguments: &Chat, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         room: context - speaking.max_tokens,
         system: arguments.system.clone(),
         turns: Vec::new(),
+        refused: false,
     };
     let attended = std::io::stdin().is_terminal() && !terminal.is_json();
     if attended {
@@ -84,7 +85,8 @@ pub fn run(arguments: &Chat, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             said => cut = pool.in_place_scope(|_| talk.answer(said, terminal))?,
         }
     }
-    Ok(ExitCode::SUCCESS)
+    // Who sits before it has read why; a script looks at the code.
+    Ok(if talk.refused && !attended { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The next line, `None` at the end.
@@ -113,6 +115,8 @@ struct Talk<'a> {
     system: Option<String>,
     /// The user and the assistant in turn.
     turns: Vec<Message>,
+    /// A question could not be asked.
+    refused: bool,
 }
 
 impl Talk<'_> {
@@ -124,10 +128,11 @@ impl Talk<'_> {
             Err(error) => {
                 // The conversation goes on without it.
                 self.turns.pop();
+                self.refused = true;
                 if terminal.is_json() {
                     writeln!(std::io::stdout(), "{}", json!({ "prompt": said, "error": format!("{error:#}") }))?;
                 }
-                terminal.say(&format!("{error:#}"));
+                eprintln!("dipole: {error:#}");
                 return Ok(false);
             }
         };

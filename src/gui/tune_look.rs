@@ -84,14 +84,15 @@ impl App {
         } else {
             choices.file_path()
         };
-        let first = self.first_row(is_kept);
+        let of = self.session.tune.preview.of.as_ref();
+        let same_rows = of.is_some_and(|of| of.1 == choices.rows_from && of.2 == path);
+        let first = if same_rows { Some(self.session.tune.preview.row) } else { self.first_row(is_kept) };
         let tune = &mut self.session.tune;
         let (Some(source), Some(model), Some(first)) = (source, tune.base.ok().cloned(), first) else {
             tune.preview = PreviewState::default();
             return;
         };
         let preview = &mut tune.preview;
-        let same_rows = preview.of.as_ref().is_some_and(|of| of.1 == choices.rows_from && of.2 == path);
         if !same_rows {
             preview.row = first;
         }
@@ -115,7 +116,9 @@ impl App {
     }
 
     fn first_row(&self, is_kept: bool) -> Option<usize> {
-        if is_kept {
+        if is_kept && self.session.counts.kept == 0 {
+            None
+        } else if is_kept {
             (0..self.session.rows()).find(|row| self.session.fate(*row as u32).kept)
         } else {
             self.rows_to_tune().filter(|rows| *rows > 0).map(|_| 0)

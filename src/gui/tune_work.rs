@@ -53,13 +53,13 @@ impl App {
             }
             TuneAction::Start => self.start_tune(),
             TuneAction::Pause => {
-                if let Some(live) = &self.session.tune.live {
+                if let Some(live) = self.session.tune.live.as_ref().filter(|live| live.begun.is_some()) {
                     live.control.pause(!live.control.is_paused());
                 }
             }
             TuneAction::Stop => {
                 if let Some(live) = &self.session.tune.live {
-                    live.control.stop();
+                    live.stop();
                 }
             }
             TuneAction::Resume(folder) => self.resume_tune(&folder),
@@ -132,7 +132,9 @@ impl App {
         let choices = self.state.tune.clone();
         let (source, origin) = match choices.rows_from {
             RowsFrom::Kept => {
-                let Some(request) = self.export_request() else { return };
+                let Some(mut request) = self.export_request() else { return };
+                // Nobody reads them beside an adapter, and they would be the longest part of the beginning.
+                request.skip_explanations = true;
                 let name = self.session.custom().map_or_else(String::new, |file| file.name());
                 (Source::Kept(Box::new(request)), format!("the kept rows of {name}"))
             }
@@ -176,7 +178,15 @@ impl App {
             let mut run = run;
             let lock = RunLock::take(&at).map_err(|error| error.to_string())?;
             if let Some(Source::Kept(request)) = &source {
-                let report = backend.export(&at.join("data"), request, context)?;
+                run.record(&at).map_err(|error| error.to_string())?;
+                let report = match backend.export(&at.join("data"), request, context) {
+                    Ok(report) => report,
+                    Err(error) => {
+                        run.state = RunState::Failed(error.clone());
+                        run.record(&at).map_err(|more| format!("{error}; and {more}"))?;
+                        return Err(error);
+                    }
+                };
                 run.data = report.folder.join(report.purified_file);
             } else if run.data.is_dir() {
                 // It was interrupted before its rows were written.
@@ -335,7 +345,7 @@ impl App {
     /// Lets a run that goes on write its checkpoint before the window is gone.
     pub(super) fn close_tune(&mut self) {
         let Some(live) = &mut self.session.tune.live else { return };
-        live.control.stop();
+        live.stop();
         let began = Instant::now();
         while began.elapsed() < LAST_WORDS && matches!(live.job.poll(), JobState::Running) {
             std::thread::sleep(Duration::from_millis(20));
@@ -344,6 +354,14 @@ impl App {
 }
 
 impl Live {
+    /// Ends the run after its last whole step; before the first there is nothing to keep, and it ends at once.
+    fn stop(&self) {
+        self.control.stop();
+        if self.begun.is_none() {
+            self.job.cancel();
+        }
+    }
+
     fn hear(&mut self, event: TrainEvent) {
         match event {
             TrainEvent::Begin { rows, held_out, steps, parameters, resumed_at, memory } => {

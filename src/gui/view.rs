@@ -300,7 +300,7 @@ mod tests {
             calibration: None,
             selection: Default::default(),
         };
-        Solved { plan, purified: Arc::new(purified), ranking, cloud, recall_curve: Arc::default() }
+        Solved { plan, files: Vec::new(), purified: Arc::new(purified), ranking, cloud, recall_curve: Arc::default() }
     }
 
     const TEXTS: [&str; 9] = ["Bread", "bread and salt", "", "SALT", "ÄPFEL", "äpfel", "salt", "Bread", "ﬁsh"];

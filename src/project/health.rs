@@ -287,7 +287,10 @@ fn of_mixing(figures: &Health) -> HealthFinding {
     let overlapping = safe.max(harmful) >= OVERLAPPING || figures.twins_in_all > 0;
     let twins = match figures.twins_in_all {
         0 => String::new(),
-        count => format!(" {} of the safe reference have a twin in the harmful one.", rows(count as u64)),
+        count => format!(
+            " {} of the safe reference looked at have a twin among those of the harmful one.",
+            rows(count as u64)
+        ),
     };
     HealthFinding {
         kind: HealthKind::Overlap,

@@ -24,7 +24,11 @@ pub enum Known {
 }
 
 pub fn known(cx: &Cx<'_>, row: u32) -> Known {
-    let reasons = &cx.app.session().insight.reasons;
+    let session = cx.app.session();
+    let reasons = &session.insight.reasons;
+    if !session.solved.as_ref().is_some_and(|solved| reasons.are_of(&solved.purified)) {
+        return Known::No;
+    }
     match reasons.row.of(&row) {
         Some(Ok(found)) => Known::Here(found.clone()),
         Some(Err(error)) => Known::Failed(error.clone()),

@@ -139,7 +139,11 @@ pub fn going_on(ui: &mut Ui, cx: &mut Cx<'_>) {
             } else {
                 (icons::PAUSE, "Pause", "Hold the run at once; nothing is lost, and the memory stays taken.")
             };
-            if widgets::button_if(ui, icon, text, help, &can).clicked() {
+            let can_pause = match live.begun {
+                None if !is_stopping => Err("It has not begun to train yet.".to_owned()),
+                _ => can.clone(),
+            };
+            if widgets::button_if(ui, icon, text, help, &can_pause).clicked() {
                 cx.send(Action::Tune(TuneAction::Pause));
             }
             let help = "End the run after its last whole step, with a checkpoint and an adapter. It can go on later.";

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::report::quoted;
 use super::{Ground, StudySettings, Trial, stem};
 use crate::embedding::EncoderChoice;
 use crate::project::{ProjectError, atomic, compare};
@@ -209,10 +210,10 @@ pub fn csv(measurements: &[Measurement]) -> String {
             let _ = writeln!(
                 out,
                 "{},{},{},{},{},{},{},{},{},{},{},{},{:.3}",
-                one.encoder,
-                one.custom,
-                one.safe,
-                one.harmful,
+                quoted(&one.encoder),
+                quoted(&one.custom),
+                quoted(&one.safe),
+                quoted(&one.harmful),
                 one.rows,
                 line.name,
                 line.kept,

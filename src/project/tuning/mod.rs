@@ -113,6 +113,14 @@ impl TuneRun {
         }
     }
 
+    /// Writes it down in its folder.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn record(&self, folder: &Path) -> Result<(), ProjectError> {
+        store::save(folder, self)
+    }
+
     fn hear(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Begin { steps, resumed_at, .. } => (self.steps, self.steps_done) = (*steps, *resumed_at),

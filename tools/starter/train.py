@@ -1,4 +1,4 @@
-"""Trains the starter model of `assets/models/starter` on the CPU: a Llama-type chat model of about 5.5 million parameters.
+"""Trains a starter model on the CPU: a Llama-type chat model of about 5.5 million parameters. No trained one is kept here yet.
 
     python tools/starter/train.py --rows mix_iv_100k_3pct.jsonl.gz --labels mix_iv_100k_3pct.labels.csv \
         --out assets/models/starter --minutes 100

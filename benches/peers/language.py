@@ -28,14 +28,16 @@ SIZES = {
 }
 
 
-def make(folder, size):
+def make(arguments):
+    folder, size = arguments.model, arguments.size
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(**SIZES[size], max_position_embeddings=2048, tie_word_embeddings=True, rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
-    LlamaForCausalLM(config).save_pretrained(folder)
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[arguments.precision]
+    LlamaForCausalLM(config).to(dtype).save_pretrained(folder)
     words = {f"w{number}": number for number in range(config.vocab_size)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -123,19 +125,19 @@ def main():
     parser.add_argument("--targets", default="q_proj,v_proj")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--only", choices=("train", "embed"))
-    parser.add_argument("--peer", choices=("train", "embed"), help=argparse.SUPPRESS)
+    parser.add_argument("--peer", choices=("make", "train", "embed"), help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
     parser.add_argument("--data", help=argparse.SUPPRESS)
     parser.add_argument("--checkpointing", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        return {"train": torch_train, "embed": torch_embed}[arguments.peer](arguments)
+        return {"make": make, "train": torch_train, "embed": torch_embed}[arguments.peer](arguments)
     os.environ["RAYON_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        make(folder / "model", arguments.size)
-        if arguments.precision == "bf16":
-            subprocess.run([sys.executable, "-c", "import sys, torch; from transformers import AutoModelForCausalLM as M; M.from_pretrained(sys.argv[1], dtype=torch.bfloat16).save_pretrained(sys.argv[1])", str(folder / "model")], check=True, capture_output=True)
+        # In a process of its own: the largest size of a child counts what its parent held when it was born.
+        peer = [sys.executable, __file__, arguments.binary, "--model", str(folder / "model"), "--size", arguments.size, "--precision", arguments.precision]
+        subprocess.run([*peer, "--peer", "make"], check=True, capture_output=True)
         words = random.Random(1)
         vocabulary = SIZES[arguments.size]["vocab_size"]
         word = lambda: words.randrange(3, vocabulary)
@@ -144,7 +146,7 @@ def main():
         (folder / "rows.json").write_text(json.dumps(rows))
         (folder / "texts.json").write_text(json.dumps(texts))
         model, threads = str(folder / "model"), str(arguments.threads)
-        peer = [sys.executable, __file__, arguments.binary, "--model", model, "--threads", threads, "--precision", arguments.precision]
+        peer = [*peer, "--threads", threads]
         train = [arguments.binary, "train", model, str(folder / "rows.json"), "--threads", threads, "--steps", str(arguments.steps), "--targets", arguments.targets, "--precision", arguments.precision]
         peer_train = [*peer, "--peer", "train", "--data", str(folder / "rows.json"), "--steps", str(arguments.steps), "--targets", arguments.targets]
         contests = {

@@ -147,10 +147,8 @@ impl Talk<'_> {
         let mut on_token = |token: u32| {
             tokens.push(token);
             let text = stream.push(token);
-            if streams {
-                if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-                    gone.store(true, Ordering::Relaxed);
-                }
+            if streams && out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                gone.store(true, Ordering::Relaxed);
             }
         };
         let generated = model::generate(

@@ -8,8 +8,8 @@
 //   2  storage  vec4<f32>    read and write, ln w
 //   3  storage  vec4<f32>    read, ln of the unnormalised new w
 //   4  storage  Control      read and write
-// Shapes: one workgroup of 256 threads; `gibbs` after the sweep, `lift` before a scaling sweep.
-// Limits: 4 KiB of workgroup memory; a pass over the rows a Newton step, at most 60.
+// Shapes: one workgroup of THREADS threads (a power of two); `gibbs` after the sweep, `lift` before a scaling sweep.
+// Limits: 16 bytes of workgroup memory a thread; a pass over the rows a Newton step, at most 60.
 
 @group(0) @binding(0) var<uniform> problem: Problem;
 @group(0) @binding(1) var<storage, read> scores: array<vec4<f32>>;
@@ -17,14 +17,14 @@
 @group(0) @binding(3) var<storage, read> raws: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> control: Control;
 
-const THREADS: u32 = 256u;
+override THREADS: u32 = 256u;
 // A spread of the scores below this multiple of the costs is rounding.
 const TIED: f32 = 2e-6;
 const NEWTON_STEPS: u32 = 60u;
 const NEWTON_END: f32 = 5e-7;
 const FAR: f32 = 3e38;
 
-var<workgroup> shared_values: array<vec4<f32>, 256>;
+var<workgroup> shared_values: array<vec4<f32>, THREADS>;
 var<workgroup> answer: vec4<f32>;
 var<workgroup> running: u32;
 
@@ -134,7 +134,7 @@ fn temperature(smallest: f32, spread: f32, thread: u32) -> f32 {
     return exponential(-x);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn gibbs(@builtin(local_invocation_index) thread: u32) {
     if thread == 0u {
         running = control.halted;
@@ -214,7 +214,7 @@ fn gibbs(@builtin(local_invocation_index) thread: u32) {
     }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn lift(@builtin(local_invocation_index) thread: u32) {
     if thread == 0u {
         running = control.halted;

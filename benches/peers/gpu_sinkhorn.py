@@ -3,7 +3,7 @@
 The peers of benches/gpu.rs, which calls it:
     gpu_sinkhorn.py FOLDER ITERATIONS EPSILON_SAFE EPSILON_HARMFUL ROUNDS
 FOLDER holds custom.npy, safe.npy, harmful.npy (unit rows, float32). It prints one JSON object: the device, the copy
-bandwidth that torch reaches on it, and for each peer the median seconds of build, of one iteration and of the whole, and
+bandwidth that torch reaches on it, and for each peer the median seconds of build (from arrays in host memory), of one iteration and of the whole, and
 the largest difference of its potentials from a float64 loop on sampled rows; or why a peer was skipped.
 
 Peers: torch with a kept kernel (two matrix-vector products an iteration), torch in the log domain (logsumexp), OTT-JAX
@@ -68,7 +68,6 @@ def with_torch():
     torch.backends.cuda.matmul.allow_tf32 = False
     device, wait = torch.device("cuda"), torch.cuda.synchronize
     out["device"] = torch.cuda.get_device_name(0)
-    tensors = {name: torch.tensor(array, device=device) for name, array in arrays.items()}
     source = torch.empty(256 << 20, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     for _ in range(2):
@@ -80,7 +79,11 @@ def with_torch():
         out["copy_bytes_per_second"] = 20 * 2 * source.numel() / (time.perf_counter() - began)
     n = len(arrays["custom"])
 
+    def placed():
+        return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+
     def kept():
+        tensors = placed()
         kernels = {k: torch.exp((tensors["custom"] @ tensors[k].T - 1) / e) for k, e in epsilons.items()}
 
         def step(v):
@@ -93,6 +96,7 @@ def with_torch():
         return {k: (None, torch.ones(len(arrays[k]), device=device)) for k in kernels}, step, potentials
 
     def log_domain():
+        tensors = placed()
         costs = {k: (1 - tensors["custom"] @ tensors[k].T) / e for k, e in epsilons.items()}
 
         def step(g):
@@ -127,7 +131,6 @@ def with_ott():
 
     if jax.default_backend() != "gpu":
         raise RuntimeError("jax finds no GPU")
-    tensors = {name: jnp.asarray(array) for name, array in arrays.items()}
     solver = sinkhorn.Sinkhorn(
         threshold=0.0, max_iterations=iterations, min_iterations=iterations, inner_iterations=iterations
     )
@@ -140,6 +143,7 @@ def with_ott():
     times = []
     for round_number in range(rounds + 1):
         began = time.perf_counter()
+        tensors = {name: jnp.asarray(array) for name, array in arrays.items()}
         found = {k: jax.block_until_ready(solve(tensors["custom"], tensors[k], e)) for k, e in epsilons.items()}
         if round_number > 0:
             times.append(time.perf_counter() - began)

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::GpuError;
 use super::adapter::{Adapter, pick, ready};
+use super::upload::Ring;
 use crate::jobs::{Cancelled, Progress};
 
 /// A wait is cut into these, so that a cancel is heard.
@@ -52,8 +53,9 @@ fn described<'a>(label: &'static str, source: &'a str) -> wgpu::ShaderModuleDesc
 #[derive(Debug)]
 pub struct Device {
     pub adapter: Adapter,
-    device: wgpu::Device,
-    queue: wgpu::Queue,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) ring: Mutex<Ring>,
     faults: Arc<Faults>,
     /// For tests: there is no memory for buffers of this name.
     refused: Mutex<Option<&'static str>>,
@@ -86,7 +88,7 @@ impl Device {
         device.set_device_lost_callback(move |_, reason| {
             heard.tell(GpuError::Lost { reason: if reason.is_empty() { "it went away".to_owned() } else { reason } });
         });
-        Ok(Self { adapter: facts, device, queue, faults, refused: Mutex::default() })
+        Ok(Self { adapter: facts, device, queue, ring: Mutex::default(), faults, refused: Mutex::default() })
     }
 
     /// `Err` once the device was lost, ran out of memory or refused a command.
@@ -273,7 +275,11 @@ impl Device {
         Ok(began.elapsed())
     }
 
-    fn wait(&self, submission: Option<wgpu::SubmissionIndex>, progress: &dyn Progress) -> Result<(), GpuError> {
+    pub(super) fn wait(
+        &self,
+        submission: Option<wgpu::SubmissionIndex>,
+        progress: &dyn Progress,
+    ) -> Result<(), GpuError> {
         let began = Instant::now();
         loop {
             let wait = wgpu::PollType::Wait { submission_index: submission.clone(), timeout: Some(PATIENCE) };

@@ -8,8 +8,10 @@ mod adapter;
 mod bandwidth;
 mod device;
 mod error;
+mod upload;
 
 pub use adapter::{Adapter, AdapterKind, adapters};
 pub use bandwidth::bandwidth;
 pub use device::{Binding, Device, Stage};
 pub use error::GpuError;
+pub(crate) use upload::PIECE;

@@ -99,6 +99,9 @@ pub(super) struct Product {
 
 /// Rows a workgroup of the sweep takes, and rows and columns a workgroup of the product.
 pub(super) const SWEEP_ROWS: usize = 32;
+/// Columns that the sweep in one read takes at most, and its rows.
+pub(super) const ONCE_COLUMNS: usize = 4096;
+pub(super) const ONCE_ROWS: usize = 64;
 pub(super) const TILE_ROWS: usize = 128;
 pub(super) const TILE_COLUMNS: usize = 64;
 /// Running totals a column.

@@ -10,8 +10,7 @@ use super::super::kernel::BLOCKS;
 use super::super::simd::LANES;
 use super::format::GpuKernel;
 use super::layout::{
-    BATCH, Control, Point, ProblemUniform, Product, RUNNING, SCALING, SWEEP_ROWS, Slice, TILE_COLUMNS, TILE_ROWS,
-    TOTALS,
+    BATCH, Control, Point, ProblemUniform, Product, RUNNING, SCALING, Slice, TILE_COLUMNS, TILE_ROWS, TOTALS,
 };
 use super::memory::{Chunk, Tile};
 use super::pacer::Pacer;
@@ -74,6 +73,7 @@ impl<'a> Machine<'a> {
         kernel: GpuKernel,
         problem: &ProblemUniform,
         budget: u64,
+        pacer: Pacer,
         progress: &dyn Progress,
     ) -> Result<Self, GpuError> {
         let (n, columns) = (clouds.rows, clouds.groups * LANES);
@@ -82,7 +82,8 @@ impl<'a> Machine<'a> {
         }
         let width = 4 * columns as u64;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let groups = n.div_ceil(SWEEP_ROWS) as u64;
+        let (_, sweep_rows) = stages.sweep_of(columns);
+        let groups = n.div_ceil(sweep_rows) as u64;
         let partial_groups = (PARTIAL_BYTES.min(device.binding_limit()) / (2 * width)).clamp(1, groups);
         let widest = clouds.blocks.iter().map(|block| block.rows).max().unwrap_or(1).div_ceil(256);
         let mut machine = Self {
@@ -104,7 +105,7 @@ impl<'a> Machine<'a> {
             chunks: Vec::new(),
             strip: None,
             vectors: None,
-            pacer: Pacer::new(),
+            pacer,
             slot: u64::from(device.adapter.uniform_alignment.max(32)),
             encoder: None,
             parameters: Vec::new(),
@@ -243,7 +244,8 @@ impl<'a> Machine<'a> {
         let width = self.width();
         let fold =
             self.device.bind(&stages.fold, &[&self.problem, &self.arena, &self.partials, &self.totals, &self.control]);
-        let room = (self.partials.size() / (8 * width as u64)) as usize * SWEEP_ROWS;
+        let (stage, sweep_rows) = stages.sweep_of(width);
+        let room = (self.partials.size() / (8 * width as u64)) as usize * sweep_rows;
         for at in 0..self.chunks.len() {
             let Some(chunk) = self.chunks.get(at) else { continue };
             let (first, rows) = (chunk.first, chunk.rows);
@@ -259,8 +261,8 @@ impl<'a> Machine<'a> {
             }
             let mut done = 0;
             while done < rows {
-                let paced = (self.pacer.entries() / width as f64) as usize / SWEEP_ROWS * SWEEP_ROWS;
-                let mut step = paced.clamp(SWEEP_ROWS, room).min(rows - done);
+                let paced = (self.pacer.entries() / width as f64) as usize / sweep_rows * sweep_rows;
+                let mut step = paced.clamp(sweep_rows, room).min(rows - done);
                 let (cosines, chunk_row) = match (&kept, &strip, &vectors) {
                     (Some(kept), ..) => (kept, done),
                     (None, Some((strip, most)), Some(vectors)) => {
@@ -272,18 +274,18 @@ impl<'a> Machine<'a> {
                         return Err(GpuError::Refused { reason: "a chunk has neither cosines nor vectors".to_owned() });
                     }
                 };
-                let groups = step.div_ceil(SWEEP_ROWS);
+                let groups = step.div_ceil(sweep_rows);
                 let slice = Slice {
                     first: (first + done) as u32,
                     rows: step as u32,
                     chunk_row: chunk_row as u32,
                     fresh: u32::from(first + done == 0),
-                    group: ((first + done) / SWEEP_ROWS) as u32,
+                    group: ((first + done) / sweep_rows) as u32,
                     groups: groups as u32,
                     padding: [0; 2],
                 };
                 let sweep = self.device.bind(
-                    &stages.sweep,
+                    stage,
                     &[
                         &self.problem,
                         &self.arena,
@@ -300,7 +302,7 @@ impl<'a> Machine<'a> {
                 let across = groups.min(MOST_GROUPS);
                 let slice = bytemuck::bytes_of(&slice);
                 self.pacer.add_entries((step * width) as f64);
-                self.dispatch(&stages.sweep, &sweep, Some(slice), [across, groups.div_ceil(across)]);
+                self.dispatch(stage, &sweep, Some(slice), [across, groups.div_ceil(across)]);
                 self.dispatch(&stages.fold, &fold, Some(slice), [(width / 4).div_ceil(64), TOTALS]);
                 done += step;
                 self.flush_if_full(progress)?;

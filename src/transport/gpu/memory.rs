@@ -6,15 +6,13 @@
 use super::format::GpuKernel;
 use super::layout::{TILE_COLUMNS, TILE_ROWS};
 use super::machine::Machine;
-use crate::gpu::GpuError;
+use crate::gpu::{GpuError, PIECE};
 use crate::jobs::Progress;
 
 /// Bytes of a strip of cosines that are not kept.
 const STRIP_BYTES: u64 = 32 << 20;
 /// A kept chunk is one binding of at most this many bytes.
 const CHUNK_BYTES: u64 = 1 << 30;
-/// Bytes written at once.
-const UPLOAD_BYTES: usize = 32 << 20;
 
 /// Columns of the references in one binding.
 pub(super) struct Tile {
@@ -112,23 +110,37 @@ impl Machine<'_> {
         let (dim, padded) = (self.clouds.dim, self.clouds.dim.next_multiple_of(16));
         let data = data.get(first * dim..(first + rows) * dim).unwrap_or_default();
         // In pieces, so that a cancel is heard and the driver's copy of what is under way stays small.
-        let piece = (UPLOAD_BYTES / self.vector_bytes()).max(1);
+        let piece = (PIECE / self.vector_bytes()).max(1);
         let mut offset = 0;
         for part in data.chunks(piece * dim) {
+            progress.check()?;
             if dim == padded {
-                self.device.write(buffer, offset, bytemuck::cast_slice(part));
+                self.write_part(buffer, offset, bytemuck::cast_slice(part), progress)?;
             } else {
                 let mut wide = vec![0.0f32; part.len() / dim * padded];
                 for (wide, row) in wide.chunks_exact_mut(padded).zip(part.chunks_exact(dim)) {
                     wide[..dim].copy_from_slice(row);
                 }
-                self.device.write(buffer, offset, bytemuck::cast_slice(&wide));
+                self.write_part(buffer, offset, bytemuck::cast_slice(&wide), progress)?;
             }
             offset += (part.len() / dim * self.vector_bytes()) as u64;
-            if part.len() == piece * dim {
-                self.device.run(self.device.encoder(), progress)?;
-            }
         }
         self.device.check()
+    }
+
+    /// Rows of more than a piece go there in several.
+    fn write_part(
+        &self,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: &[u8],
+        progress: &dyn Progress,
+    ) -> Result<(), GpuError> {
+        let mut offset = offset;
+        for piece in bytes.chunks(PIECE) {
+            self.device.upload(buffer, offset, piece, progress)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
     }
 }

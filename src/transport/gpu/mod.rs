@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 pub use check::{GpuCheck, check_adapter};
 pub use format::GpuKernel;
 
+use self::pacer::Pacer;
 use self::solver::Solver;
 use self::stages::Stages;
 use super::cost::Clouds;
@@ -50,6 +51,7 @@ struct Session {
     device: Device,
     single: Option<Stages>,
     packed: Option<Stages>,
+    pacer: Pacer,
 }
 
 /// Push-pull transport on a graphics processor.
@@ -118,7 +120,7 @@ impl GpuEngine {
             return Err(GpuError::NoAdapter);
         }
         let device = Device::open(self.adapter.as_deref())?;
-        Ok(Session { device, single: None, packed: None })
+        Ok(Session { device, single: None, packed: None, pacer: Pacer::new() })
     }
 
     fn on_device(
@@ -134,7 +136,9 @@ impl GpuEngine {
             *session = None;
             *session = Some(self.open()?);
         }
-        let Some(Session { device, single, packed }) = session.as_mut() else { return Err(GpuError::NoAdapter.into()) };
+        let Some(Session { device, single, packed, pacer }) = session.as_mut() else {
+            return Err(GpuError::NoAdapter.into());
+        };
         if self.injection == Some(Injection::NoRoom) {
             device.refuse("cosines");
         }
@@ -148,7 +152,7 @@ impl GpuEngine {
             *slot = Some(Stages::compile(device, kernel == GpuKernel::Packed)?);
         }
         let Some(stages) = slot.as_ref() else { return Err(GpuError::NoAdapter.into()) };
-        let solver = Solver::new(device, stages, &clouds, kernel, settings, medians, self.injection, observer)?;
+        let solver = Solver::new(device, stages, &clouds, kernel, settings, medians, self.injection, pacer, observer)?;
         solver.solve(checkpoint)
     }
 

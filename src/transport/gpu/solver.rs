@@ -15,6 +15,7 @@ use super::super::{CheckedSettings, Observer, Outcome, SolverKind, Stop, TracePo
 use super::format::GpuKernel;
 use super::layout::{BATCH, BROKEN, Control, FIXED, FROZEN, Point, QUIET, RUNNING, SCALING, STALLED};
 use super::machine::{Machine, Report};
+use super::pacer::Pacer;
 use super::stages::Stages;
 use super::state::{State, fixed, uniform};
 use super::{Failure, Injection};
@@ -39,6 +40,8 @@ const NO_ROOM: &str = "The graphics processor has less memory than the kernel ne
 pub(super) struct Solver<'a> {
     device: &'a Device,
     machine: Machine<'a>,
+    /// What was learned of the adapter's speed, for the next solve.
+    pacer: &'a mut Pacer,
     kernel: GpuKernel,
     settings: &'a CheckedSettings,
     observer: &'a dyn Observer,
@@ -65,19 +68,21 @@ impl<'a> Solver<'a> {
         settings: &'a CheckedSettings,
         medians: PerBlock,
         injection: Option<Injection>,
+        pacer: &'a mut Pacer,
         observer: &'a dyn Observer,
     ) -> Result<Self, Failure> {
         let epsilon = medians.map(|median| settings.epsilon * median);
         let smallest_alpha = SMALLEST_ALPHA.min(settings.alpha);
         let problem = uniform(clouds, settings, epsilon, medians, smallest_alpha);
-        let mut machine =
-            Machine::new(device, stages, clouds, kernel, &problem, settings.memory_budget, &Wrapped(observer))?;
+        let budget = settings.memory_budget;
+        let mut machine = Machine::new(device, stages, clouds, kernel, &problem, budget, *pacer, &Wrapped(observer))?;
         if machine.refused {
             observer.warn(NO_ROOM);
         }
         machine.build(&Wrapped(observer))?;
         Ok(Self {
             device,
+            pacer,
             machine,
             kernel,
             settings,
@@ -123,6 +128,7 @@ impl<'a> Solver<'a> {
                 (learned, ranking)
             }
         };
+        *self.pacer = self.machine.pacer;
         let contraction = self.control.contraction.map(|factor| (factor > 0.0).then_some(f64::from(factor)));
         let solved = Solved {
             settings: self.settings,

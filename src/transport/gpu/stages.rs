@@ -1,11 +1,12 @@
 //! The compiled stages.
 
-use super::layout::{Product, Slice};
+use super::layout::{ONCE_COLUMNS, ONCE_ROWS, Product, SWEEP_ROWS, Slice};
 use crate::gpu::{Binding, Device, GpuError, Stage};
 
 const SHARED: &str = include_str!("../../../shaders/transport.wgsl");
 const COSINE: &str = include_str!("../../../shaders/transport_cosine.wgsl");
 const SWEEP: &str = include_str!("../../../shaders/transport_sweep.wgsl");
+const ONCE: &str = include_str!("../../../shaders/transport_sweep_once.wgsl");
 const FOLD: &str = include_str!("../../../shaders/transport_fold.wgsl");
 const GIBBS: &str = include_str!("../../../shaders/transport_gibbs.wgsl");
 const COLUMNS: &str = include_str!("../../../shaders/transport_columns.wgsl");
@@ -16,6 +17,8 @@ const POLICY: &str = include_str!("../../../shaders/transport_policy.wgsl");
 pub(super) struct Stages {
     pub cosine: Stage,
     pub sweep: Stage,
+    /// The same for at most [`ONCE_COLUMNS`], in one read.
+    pub once: Stage,
     pub fold: Stage,
     pub gibbs: Stage,
     pub lift: Stage,
@@ -32,7 +35,11 @@ impl Stages {
         let stage = |label, source, entry, bindings: &[Binding], constants: &[(&str, f64)]| {
             device.stage(label, &format!("{SHARED}{source}"), entry, bindings, constants)
         };
+        // All rows by one workgroup: the wider, the sooner it is done.
+        let wide = device.adapter.workgroup_invocations >= 1024 && device.adapter.workgroup_bytes >= 32 << 10;
+        let threads: &[(&str, f64)] = &[("THREADS", if wide { 1024.0 } else { 256.0 })];
         let rows = [Uniform, Read, Write, Read, Write];
+        let sweeping = [Uniform, slice, Read, Read, Write, Read, Write, Write, Write, Read];
         Ok(Self {
             // SAFETY: rows and columns are clamped to the product's own, which `Machine` keeps within the vectors, the
             // tile and the chunk it binds; a vector's parts stay below `quads`, a multiple of 4; places in workgroup
@@ -42,18 +49,24 @@ impl Stages {
                 let bindings = [Uniform, product, Read, Read, Write];
                 device.unchecked_stage("cosine", &source, "multiply", &bindings, packed)?
             },
-            sweep: stage(
-                "sweep",
-                SWEEP,
-                "sweep",
-                &[Uniform, slice, Read, Read, Write, Read, Write, Write, Write, Read],
-                packed,
-            )?,
+            sweep: stage("sweep", SWEEP, "sweep", &sweeping, packed)?,
+            // SAFETY: rows are clamped to the slice's own, which `Machine` keeps within the chunk and the rows it binds;
+            // octets are clamped to the columns; partial sums of `groups` workgroups fit what `Machine` makes room for;
+            // places in workgroup memory follow from the thread and from rows below 64; loops count up to bounds.
+            once: unsafe {
+                let source = format!("{SHARED}{ONCE}");
+                device.unchecked_stage("sweep once", &source, "sweep", &sweeping, packed)?
+            },
             fold: stage("fold", FOLD, "fold", &[Uniform, slice, Read, Write, Read], &[])?,
-            gibbs: stage("gibbs", GIBBS, "gibbs", &rows, &[])?,
-            lift: stage("lift", GIBBS, "lift", &rows, &[])?,
+            gibbs: stage("gibbs", GIBBS, "gibbs", &rows, threads)?,
+            lift: stage("lift", GIBBS, "lift", &rows, threads)?,
             columns: stage("columns", COLUMNS, "renew", &[Uniform, Read, Write, Write, Write, Read], &[])?,
             policy: stage("policy", POLICY, "decide", &[Uniform, Read, Write, Write, Uniform], &[])?,
         })
+    }
+
+    /// The stage of a sweep over this many columns, and the rows that a workgroup of it takes.
+    pub(super) fn sweep_of(&self, columns: usize) -> (&Stage, usize) {
+        if columns <= ONCE_COLUMNS { (&self.once, ONCE_ROWS) } else { (&self.sweep, SWEEP_ROWS) }
     }
 }

@@ -29,7 +29,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).parent))
-import own_rows  # noqa: E402
+import own_rows
 
 PERMISSIVE = ("MIT", "Apache", "CC-BY-4", "CC-BY-3", "CC-BY-SA")
 # Share of each source's rows that is read in one pass: one medical question book and one dialogue schema would drown the rest.
@@ -188,8 +188,8 @@ class Muon:
         """Five Newton-Schulz steps towards the nearest matrix with orthonormal rows or columns."""
         tall = x.shape[1] > x.shape[2]
         x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-        # Half precision is enough for the direction, but slow on most CPUs.
-        x = (x.mT if tall else x).to(torch.bfloat16 if x.is_cuda else torch.float32)
+        # Half precision is enough for the direction; on a CPU with bf16 it takes half the time of f32, too.
+        x = (x.mT if tall else x).to(torch.bfloat16)
         for _ in range(5):
             gram = x @ x.mT
             x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)

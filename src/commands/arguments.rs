@@ -293,6 +293,8 @@ pub enum StudyKind {
     Robustness(Measured),
     /// Seconds and memory of each stage, from 100 rows to 100,000, beside fine-tuning on the same rows
     Efficiency(Efficiency),
+    /// Refusals and perplexity of one model after fine-tuning on all rows, on the purified ones, and on the benign ones
+    Tuning(TuningStudy),
 }
 
 /// What most studies take.
@@ -336,6 +338,30 @@ pub struct Efficiency {
     /// Time fine-tuning with this language model instead of estimating it
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TuningStudy {
+    #[command(flatten)]
+    pub measured: Measured,
+    /// The model that is fine-tuned: a Hugging Face directory, or the built-in `starter`
+    #[arg(long, visible_alias = "base", value_name = "DIR", default_value = crate::project::STARTER)]
+    pub model: PathBuf,
+    /// Optimiser steps of each run
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    /// Highest step size of the optimiser
+    #[arg(long, default_value_t = 1e-3)]
+    pub learning_rate: f64,
+    /// Rows of one optimiser step
+    #[arg(long, default_value_t = 16)]
+    pub batch: usize,
+    /// Longer rows are cut to so many tokens
+    #[arg(long, default_value_t = 256)]
+    pub max_tokens: usize,
+    /// Prompts, each with its word `kind`: harmful or harmless [default: the built-in list]
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

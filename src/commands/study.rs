@@ -7,9 +7,12 @@ use anyhow::Context;
 use super::arguments::{Measured, Quality, Study, StudyKind};
 use super::terminal::Terminal;
 use crate::embedding::EncoderChoice;
-use crate::project::study::{self, EfficiencySettings, Measurement, Records, Report, StudySettings, Trial};
-use crate::project::{Folders, ProjectError};
+use crate::project::study::{
+    self, EfficiencySettings, Measurement, Records, Report, StudySettings, Trial, TuningSettings,
+};
+use crate::project::{self, Folders, ProjectError};
 use crate::selection::SelectionSettings;
+use crate::training::{Probe, ProbeKind, TrainSettings};
 use crate::transport::{CpuEngine, Observer, Settings};
 
 pub fn run(arguments: &Study, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -28,13 +31,44 @@ pub fn run(arguments: &Study, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             study::robustness(trials, study, given.seeds, &CpuEngine::default(), observer)
         }),
         StudyKind::Efficiency(given) => {
-            let settings = EfficiencySettings { largest: given.largest as usize, model: given.model.clone() };
+            let starter = Folders::of_user().starter;
+            let model = given.model.as_ref().map(|model| project::model_folder(model, &starter)).transpose()?;
+            let settings = EfficiencySettings { largest: given.largest as usize, model };
             measured(&given.measured, terminal, &|trials, study, observer| {
                 study::efficiency(trials, study, &settings, &CpuEngine::default(), observer)
             })
         }
+        StudyKind::Tuning(given) => {
+            let folders = Folders::of_user();
+            let prompts = given.prompts.as_ref();
+            let settings = TuningSettings {
+                model: project::model_folder(&given.model, &folders.starter)?,
+                train: TrainSettings {
+                    steps: Some(given.steps),
+                    learning_rate: given.learning_rate,
+                    batch_rows: given.batch,
+                    max_tokens: given.max_tokens,
+                    // A run is short and is not resumed.
+                    checkpoint_every: given.steps,
+                    seed: given.measured.seed,
+                    ..TrainSettings::default()
+                },
+                probes: prompts
+                    .map(|path| Probe::read(path, ProbeKind::Unlabelled, MOST_PROMPTS, terminal))
+                    .transpose()?
+                    .unwrap_or_default(),
+                seeds: given.measured.seeds,
+                threads: super::threads(given.measured.threads),
+            };
+            measured(&given.measured, terminal, &|trials, study, observer| {
+                study::tuning(trials, study, &settings, &CpuEngine::default(), observer)
+            })
+        }
     }
 }
+
+/// Prompts of a file that a study asks at most.
+const MOST_PROMPTS: usize = 1_000;
 
 /// A study from trials to a report.
 type Work<'a> = dyn Fn(&[Trial], &StudySettings, &dyn Observer) -> Result<Report, ProjectError> + 'a;

@@ -65,6 +65,8 @@ pub struct GuiOptions {
     pub cache_dir: Option<PathBuf>,
     /// Folder that holds all projects and the window's own settings.
     pub project_root: Option<PathBuf>,
+    /// Folder of the model that is offered for fine-tuning; unpacked when it is first looked at.
+    pub starter: Option<PathBuf>,
     /// Worker threads; 0 takes all cores.
     pub threads: usize,
     /// Overrides the saved theme.
@@ -100,7 +102,7 @@ pub fn run(options: GuiOptions) -> anyhow::Result<()> {
         project_root: options.project_root.clone().unwrap_or(folders.projects),
         sample: folders.demo,
     };
-    run_with(options, Arc::new(backend))
+    run_with(GuiOptions { starter: Some(folders.starter), ..options }, Arc::new(backend))
 }
 
 /// Opens the window over a backend and returns when it is closed.
@@ -108,7 +110,10 @@ pub fn run(options: GuiOptions) -> anyhow::Result<()> {
 /// # Errors
 /// No display or no graphics adapter; the message says which.
 pub fn run_with(options: GuiOptions, backend: Arc<dyn Backend>) -> anyhow::Result<()> {
-    let saved = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
+    let mut saved = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
+    if let Some(starter) = &options.starter {
+        saved.tune.offer(starter);
+    }
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Dipole")

@@ -49,6 +49,17 @@ impl TuneChoices {
         remember(&mut self.recent, base);
     }
 
+    /// Offers a model folder: last among those used before, and chosen where none is.
+    pub fn offer(&mut self, base: &Path) {
+        if self.base.trim().is_empty() {
+            self.base = base.display().to_string();
+        }
+        if !self.recent.iter().any(|path| path == base) {
+            self.recent.truncate(RECENT - 1);
+            self.recent.push(base.to_owned());
+        }
+    }
+
     pub fn base_path(&self) -> PathBuf {
         PathBuf::from(self.base.trim())
     }
@@ -289,6 +300,19 @@ pub fn failure(failure: JobFailure) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offered_model_is_chosen_only_where_none_is() {
+        let mut choices = TuneChoices::default();
+        choices.offer(Path::new("/m/starter"));
+        assert_eq!((choices.base.as_str(), choices.recent.len()), ("/m/starter", 1));
+        choices.base = "/m/own".to_owned();
+        (0..20).for_each(|k| choices.remember(Path::new(&format!("/m/{k}"))));
+        choices.offer(Path::new("/m/starter"));
+        choices.offer(Path::new("/m/starter"));
+        assert_eq!((choices.base.as_str(), choices.recent.len()), ("/m/own", RECENT));
+        assert_eq!(choices.recent.last(), Some(&PathBuf::from("/m/starter")));
+    }
 
     #[test]
     fn recent_models_are_few_and_each_is_there_once() {

@@ -18,8 +18,8 @@ use super::{pick, words};
 use crate::data::{Dataset, OpenOptions, Row};
 use crate::jobs::{Job, JobContext, JobState};
 use crate::model::{ChatTokenizer, DecoderFacts, merge};
-use crate::project::Folders;
 use crate::project::tuning::{RunLock, RunState, RunStore, StoredRun, TuneRun, rows_file, tune};
+use crate::project::{Folders, unpack_starter};
 use crate::training::{Control, Finish, MemoryEstimate, TrainEvent, read_steps, steps_of};
 
 /// How long the window waits for a run's checkpoint when it is closed.
@@ -460,6 +460,9 @@ impl Live {
 }
 
 fn look_at_model(path: &Path) -> Result<BaseModel, String> {
+    if path == Folders::of_user().starter {
+        unpack_starter(path).map_err(|error| error.to_string())?;
+    }
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => {}
         Ok(_) => {

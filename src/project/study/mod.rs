@@ -15,6 +15,7 @@ mod report;
 mod robustness;
 mod sample;
 mod sensitivity;
+mod tuning;
 
 pub use ablation::ablation;
 pub use attacks::Attack;
@@ -27,6 +28,7 @@ pub use quality::{Measurement, Records, csv, measure, page};
 pub use report::{Cell, Report, Table};
 pub use robustness::robustness;
 pub use sensitivity::sensitivity;
+pub use tuning::{TuningSettings, tuning};
 
 use std::path::PathBuf;
 

@@ -8,5 +8,7 @@ mod config;
 mod decoder;
 #[path = "model/expected.rs"]
 mod expected;
+#[path = "model/gguf.rs"]
+mod gguf;
 #[path = "model/peft.rs"]
 mod peft;

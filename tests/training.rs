@@ -6,5 +6,7 @@ mod common;
 mod comparison;
 #[path = "training/resume.rs"]
 mod resume;
+#[path = "training/seal.rs"]
+mod seal;
 #[path = "training/trainer.rs"]
 mod trainer;

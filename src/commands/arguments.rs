@@ -260,6 +260,12 @@ pub struct CompareRankings {
     /// CSV with the columns index (0-based row) and _label, to measure with; no ranking sees it
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    /// Add SEAL, which tunes this language model (a Hugging Face directory) to learn what to leave out
+    #[arg(long, value_name = "DIR")]
+    pub with_seal: Option<PathBuf>,
+    /// Model steps of SEAL, instead of three epochs
+    #[arg(long, value_name = "STEPS", requires = "with_seal")]
+    pub seal_steps: Option<u64>,
     /// Write every ranking's score of every row as CSV
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,
@@ -284,13 +290,13 @@ pub enum StudyKind {
     /// Every ranking on every labelled custom set with every harmful reference
     Quality(Quality),
     /// What each force is worth: pull alone, push alone, both, and how each spreads the weights
-    Ablation(Measured),
+    Ablation(Drawn),
     /// How the fixed ranking answers to lambda, epsilon, the cut, the size of each reference, and wrong rows in each
-    Sensitivity(Measured),
+    Sensitivity(Drawn),
     /// Whether distances to the two references agree with labels, on rows that were held out
-    Geometry(Measured),
+    Geometry(Drawn),
     /// Whether harmful rows are found in disguise: wrapped, encoded, split, translated
-    Robustness(Measured),
+    Robustness(Drawn),
     /// Seconds and memory of each stage, from 100 rows to 100,000, beside fine-tuning on the same rows
     Efficiency(Efficiency),
     /// Refusals and perplexity of one model after fine-tuning on all rows, on the purified ones, and on the benign ones
@@ -312,9 +318,6 @@ pub struct Measured {
     /// lexical, a Hugging Face directory, as for purify
     #[arg(long, default_value = "lexical")]
     pub encoder: EncoderChoice,
-    /// Draws that intervals over seeds are made of
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    pub seeds: u64,
     /// How many rows are kept: 0.8, 80% or 4000
     #[arg(long, default_value = "0.8")]
     pub keep: Keep,
@@ -326,6 +329,16 @@ pub struct Measured {
     pub cache: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+/// A study with draws.
+#[derive(Debug, Args)]
+pub struct Drawn {
+    #[command(flatten)]
+    pub measured: Measured,
+    /// Draws that intervals over seeds are made of
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
 }
 
 #[derive(Debug, Args)]
@@ -344,9 +357,23 @@ pub struct Efficiency {
 pub struct TuningStudy {
     #[command(flatten)]
     pub measured: Measured,
+    /// One contaminated set instead of --data; its labels choose the benign arm and the rows held out, nothing else
+    #[arg(long, value_name = "FILE", conflicts_with = "data", requires_all = ["labels", "safe", "harmful"])]
+    pub custom: Option<PathBuf>,
+    /// CSV with `index` and `_label` of every row of --custom
+    #[arg(long, value_name = "FILE", requires = "custom")]
+    pub labels: Option<PathBuf>,
+    /// Trusted rows that look like the task (repeat)
+    #[arg(long, value_name = "FILE", requires = "custom")]
+    pub safe: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "custom")]
+    pub harmful: Option<PathBuf>,
     /// The model that is fine-tuned: a Hugging Face directory, or the built-in `starter`
     #[arg(long, visible_alias = "base", value_name = "DIR", default_value = crate::project::STARTER)]
     pub model: PathBuf,
+    /// Runs of each arm; a finished one is kept in OUT/runs, and a study that was ended goes on there
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
     /// Optimiser steps of each run
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,

@@ -7,6 +7,7 @@
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
 use serde_json::json;
@@ -56,6 +57,7 @@ pub fn run(arguments: &Chat, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         room: context - speaking.max_tokens,
         system: arguments.system.clone(),
         turns: Vec::new(),
+        refused: false,
     };
     let attended = std::io::stdin().is_terminal() && !terminal.is_json();
     if attended {
@@ -83,7 +85,8 @@ pub fn run(arguments: &Chat, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             said => cut = pool.in_place_scope(|_| talk.answer(said, terminal))?,
         }
     }
-    Ok(ExitCode::SUCCESS)
+    // Who sits before it has read why; a script looks at the code.
+    Ok(if talk.refused && !attended { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The next line, `None` at the end.
@@ -112,6 +115,8 @@ struct Talk<'a> {
     system: Option<String>,
     /// The user and the assistant in turn.
     turns: Vec<Message>,
+    /// A question could not be asked.
+    refused: bool,
 }
 
 impl Talk<'_> {
@@ -121,8 +126,14 @@ impl Talk<'_> {
         let (prompt, forgotten) = match self.prompt() {
             Ok(found) => found,
             Err(error) => {
+                // The conversation goes on without it.
                 self.turns.pop();
-                return Err(error);
+                self.refused = true;
+                if terminal.is_json() {
+                    writeln!(std::io::stdout(), "{}", json!({ "prompt": said, "error": format!("{error:#}") }))?;
+                }
+                eprintln!("dipole: {error:#}");
+                return Ok(false);
             }
         };
         if forgotten > 0 {
@@ -132,12 +143,12 @@ impl Talk<'_> {
         let mut tokens = Vec::new();
         let streams = !terminal.is_json();
         let mut out = std::io::stdout();
-        let mut gone = false;
+        let gone = AtomicBool::new(false);
         let mut on_token = |token: u32| {
             tokens.push(token);
             let text = stream.push(token);
-            if streams {
-                gone |= out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err();
+            if streams && out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                gone.store(true, Ordering::Relaxed);
             }
         };
         let generated = model::generate(
@@ -147,13 +158,16 @@ impl Talk<'_> {
             self.tokenizer.end_tokens(),
             &self.sampling,
             &mut on_token,
-            &Quiet(terminal),
+            &Quiet(terminal, &gone),
         );
         let stop = match generated {
             Ok(generated) => Some(generated.stop),
             Err(ModelError::Cancelled(_)) => None,
             Err(error) => return Err(error.into()),
         };
+        if gone.into_inner() {
+            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        }
         let rest = stream.finish();
         let answer = self.tokenizer.decode(&tokens);
         let told = match stop {
@@ -172,9 +186,6 @@ impl Talk<'_> {
             writeln!(out, "{turn}")?;
         }
         out.flush()?;
-        if gone {
-            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
-        }
         self.turns.push(Message::new(Speaker::Assistant, answer));
         Ok(stop.is_none())
     }
@@ -202,13 +213,13 @@ impl Talk<'_> {
     }
 }
 
-/// Answers are their own progress.
-struct Quiet<'a>(&'a Terminal);
+/// Answers are their own progress; nobody needs one whose reader is gone.
+struct Quiet<'a>(&'a Terminal, &'a AtomicBool);
 
 impl Progress for Quiet<'_> {
     fn tick(&self, _stage: &str, _done: u64, _total: Option<u64>) {}
 
     fn is_cancelled(&self) -> bool {
-        self.0.interrupt().is_asked()
+        self.0.interrupt().is_asked() || self.1.load(Ordering::Relaxed)
     }
 }

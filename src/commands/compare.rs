@@ -13,7 +13,7 @@ use crate::data::{Dataset, OpenOptions};
 use crate::model::Adapter;
 use crate::training::{
     Answer, Comparing, ComparisonEvent, Figures, Perplexity, Probe, ProbeKind, Rate, Side, TrainRow, TrainSettings,
-    perplexity, prepare,
+    perplexity, prepare_first,
 };
 
 #[derive(Debug, clap::Args)]
@@ -66,9 +66,7 @@ pub fn run(arguments: &Compare, terminal: &Terminal) -> anyhow::Result<ExitCode>
                 TrainSettings { use_weights: false, max_tokens: arguments.row_tokens, ..TrainSettings::default() };
             settings.check()?;
             let data = Dataset::open(path, &OpenOptions::default(), terminal)?;
-            let mut rows = prepare(&data, &tokenizer, &settings, terminal)?.rows;
-            rows.truncate(arguments.limit);
-            rows
+            prepare_first(&data, &tokenizer, &settings, arguments.limit, terminal)?.rows
         }
     };
     let sides: Vec<Side<'_>> = std::iter::once(None).chain(adapters.iter().map(Some)).collect();

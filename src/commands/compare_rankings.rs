@@ -1,17 +1,14 @@
 //! `dipole compare-rankings`: every ranking of the field beside the method.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
-
-use anyhow::Context;
 
 use super::arguments::CompareRankings;
 use super::terminal::{Terminal, thousands};
 use crate::project::{self, Compared, Folders, Plan, Sets};
-use crate::selection::comparison::Comparison;
+use crate::selection::comparison::{self, Comparison};
 use crate::selection::{SelectionSettings, labels_of};
+use crate::training::{SealSettings, TrainSettings};
 use crate::transport::{CpuEngine, Settings};
 
 pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -30,17 +27,24 @@ pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<E
     let sets = Sets::open(&plan, terminal)?;
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
     let labels = arguments.labels.as_ref().map(|path| labels_of(path, &numbers)).transpose()?;
-    let compared = project::compare(&sets, &plan, &CpuEngine::default(), cache, labels.as_deref(), terminal)?;
+    let mut compared = project::compare(&sets, &plan, &CpuEngine::default(), cache, labels.as_deref(), terminal)?;
+    if let Some(model) = &arguments.with_seal {
+        let defaults = SealSettings::default();
+        let training = TrainSettings { steps: arguments.seal_steps, seed: arguments.seed, ..defaults.training };
+        let settings = SealSettings { training, ..defaults };
+        compared.contenders.push(project::seal(&sets, model, &settings, arguments.threads, terminal)?);
+        compared.table = comparison::compare(&compared.contenders, plan.selection.keep, labels.as_deref())?;
+    }
     if let Some(path) = &arguments.scores {
-        write_scores(path, &compared, &numbers).with_context(|| format!("{}", path.display()))?;
+        project::write_file(path, scores(&compared, &numbers)?.as_bytes())?;
     }
     terminal.result(&compared.table, &table(&compared.table)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// One line a row, one column a ranking; higher is more suspicious.
-fn write_scores(path: &Path, compared: &Compared, numbers: &[u64]) -> anyhow::Result<()> {
-    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+fn scores(compared: &Compared, numbers: &[u64]) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
     let names: Vec<&str> = compared.contenders.iter().map(|one| one.name).collect();
     writeln!(out, "row,{}", names.join(","))?;
     for (index, number) in numbers.iter().enumerate() {
@@ -50,8 +54,7 @@ fn write_scores(path: &Path, compared: &Compared, numbers: &[u64]) -> anyhow::Re
         }
         writeln!(out)?;
     }
-    out.flush()?;
-    Ok(())
+    Ok(out)
 }
 
 fn table(rows: &[Comparison]) -> Result<String, std::fmt::Error> {

@@ -47,8 +47,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     start_log(arguments.verbose);
     let terminal = Terminal::new(arguments.json, arguments.quiet);
-    // The window ends as windows do.
-    if !matches!(arguments.command, None | Some(Command::Demo(_))) {
+    // The window ends as windows do, and what writes nothing and is soon done may end anywhere.
+    if !matches!(
+        arguments.command,
+        None | Some(Command::Demo(_) | Command::Evaluate(_) | Command::Gpu(_) | Command::Cache(_))
+    ) {
         terminal.catch_interrupts();
     }
     let result = match arguments.command {

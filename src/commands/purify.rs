@@ -55,8 +55,9 @@ pub fn purify(
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
     let selection = Selection::from(&purified.outcome, &plan.selection, &numbers, &sets.custom, decisions)?;
     let export = Export { sets: &sets, plan, purified: &purified, selection: &selection, decisions, context };
-    let report = project::export(out, &export, terminal).with_context(|| "the export was not written")?;
+    // Before the export: once that is written nothing may fail or be stopped any more.
     let health = project::health(&sets, Some(&purified.vectors), plan.settings.seed, terminal)?;
+    let report = project::export(out, &export, terminal).with_context(|| "the export was not written")?;
     Ok(Done { purified, selection, report, health })
 }
 

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
-
 use super::terminal::Terminal;
-use crate::model::{ChatTokenizer, Decoder, Precision, Sampling};
+use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Precision, Sampling};
 use crate::project::{Folders, model_folder};
 
 #[derive(Debug, clap::Args)]
@@ -30,6 +28,9 @@ pub struct Speaking {
     /// Number format of the weights in memory: stored, f32, bf16 or f16
     #[arg(long, default_value = "stored")]
     pub precision: Precision,
+    /// Where it computes: cpu, cuda, cuda:NUMBER or metal (the last three in builds made for them)
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
     /// Worker threads; 0 takes all cores
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
@@ -38,7 +39,7 @@ pub struct Speaking {
 impl Speaking {
     pub fn open(&self, terminal: &Terminal) -> anyhow::Result<(Decoder, ChatTokenizer)> {
         let model = model_folder(&self.model, &Folders::of_user().starter)?;
-        let decoder = Decoder::open(&model, self.precision, &Device::Cpu, terminal)?;
+        let decoder = Decoder::open(&model, self.precision, &self.device.open()?, terminal)?;
         let tokenizer = ChatTokenizer::open(&model, decoder.spec())?;
         if tokenizer.has_built_in_template() {
             terminal.say("warning: the model has no chat template; a plain one stands in");

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
 use super::interrupt::{EXIT_CODE, Interrupt};
-use crate::jobs::Progress;
+use crate::jobs::{Cancelled, Progress};
 use crate::transport::{Observer, TracePoint};
 
 /// Progress, results and errors on a terminal or for a machine.
@@ -89,7 +89,9 @@ impl Terminal {
     /// Prints an error and gives the exit code 1, or that of a stop where the user asked for one.
     pub fn fail(&self, error: &anyhow::Error) -> ExitCode {
         self.bar.finish_and_clear();
-        if self.interrupt.is_asked() {
+        // The errors of the library pass a stop on as it is, with its own words.
+        let is_stop = error.chain().any(|cause| cause.to_string() == Cancelled.to_string());
+        if self.interrupt.is_asked() && is_stop {
             if self.json {
                 println!("{}", serde_json::json!({ "error": "stopped", "stopped": true }));
             }

@@ -6,17 +6,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use candle_core::Device;
 use serde_json::json;
 
 use super::interrupt;
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
-use crate::model::{ChatTokenizer, Decoder, Module, Precision};
+use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Module, Precision};
 use crate::project::tuning::rows_file;
 use crate::project::{Folders, model_folder};
-use crate::training::{Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, prepare};
+use crate::training::{
+    Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, check_base, prepare,
+};
 
 #[derive(Debug, clap::Args)]
 pub struct Tune {
@@ -86,6 +87,9 @@ pub struct Tune {
     pub precision: Option<Precision>,
     #[arg(long, help = TrainSettings::help("seed"))]
     pub seed: Option<u64>,
+    /// Where it computes: cpu, cuda, cuda:NUMBER or metal (the last three in builds made for them)
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
     /// Worker threads; 0 takes all cores. It does not change the result
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
@@ -94,9 +98,10 @@ pub struct Tune {
 pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let settings = settings(arguments)?;
     settings.check()?;
-    let path = rows_file(&arguments.data)?;
     let model = model_folder(&arguments.model, &Folders::of_user().starter)?;
-    let decoder = Decoder::open(&model, settings.precision, &Device::Cpu, terminal)?;
+    check_base(&model)?;
+    let path = rows_file(&arguments.data)?;
+    let decoder = Decoder::open(&model, settings.precision, &arguments.device.open()?, terminal)?;
     let tokenizer = ChatTokenizer::open(&model, decoder.spec())?;
     let data = Dataset::open(&path, &OpenOptions::default(), terminal)?;
     if let Some(rows) = arguments.preview {

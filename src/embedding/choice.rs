@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::model::is_gguf;
+
 /// Which encoder, as the user named it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -22,6 +24,7 @@ pub enum EncoderChoice {
 /// What is taken of the hidden states of a causal language model.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LanguageChoice {
+    /// Or a GGUF file.
     pub folder: PathBuf,
     pub pool: Pool,
     /// States behind so many layers; `None` is behind the last and the final norm.
@@ -51,7 +54,7 @@ impl LanguageChoice {
             None => None,
             Some(layer) => Some(layer.parse().ok()?),
         };
-        Path::new(folder).is_dir().then(|| Self { folder: folder.into(), pool, layer })
+        (Path::new(folder).is_dir() || is_gguf(Path::new(folder))).then(|| Self { folder: folder.into(), pool, layer })
     }
 }
 
@@ -66,7 +69,7 @@ impl std::fmt::Display for LanguageChoice {
 /// The text names no encoder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is no encoder: {reason}. Give `lexical`, the folder of a sentence model or a language model (DIR, DIR#mean, DIR#last:LAYER), or FILE.npy[,FILE.npy,…] (.npy or .safetensors)"
+    "{given:?} is no encoder: {reason}. Give `lexical`, the folder of a sentence model or a language model (DIR or FILE.gguf, DIR#mean, DIR#last:LAYER), or FILE.npy[,FILE.npy,…] (.npy or .safetensors)"
 )]
 pub struct ChoiceError {
     pub given: String,
@@ -96,6 +99,9 @@ impl FromStr for EncoderChoice {
         let whole = Path::new(given);
         if whole.is_dir() {
             return Ok(Self::Sentence(whole.to_owned()));
+        }
+        if is_gguf(whole) {
+            return Ok(Self::Language(LanguageChoice { folder: whole.to_owned(), pool: Pool::Last, layer: None }));
         }
         if let Some(language) = LanguageChoice::parse(given) {
             return Ok(Self::Language(language));

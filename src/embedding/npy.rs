@@ -20,7 +20,7 @@ pub(super) fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>), Embeddin
         [rows, columns] => Ok((rows, columns, numbers)),
         _ => {
             let reason =
-                format!("its shape is {shape:?}, with {} dimensions; rows × dimensions is needed", shape.len());
+                format!("its shape is {}, with {} dimensions; rows × dimensions is needed", shown(&shape), shape.len());
             Err(EmbeddingError::File { path: path.to_owned(), reason })
         }
     }
@@ -32,9 +32,17 @@ pub(super) fn read_npy_vector(path: &Path) -> Result<Vec<f32>, EmbeddingError> {
     match *shape.as_slice() {
         [_] | [_, 1] => Ok(numbers),
         _ => {
-            let reason = format!("its shape is {shape:?}; a single row of numbers is needed");
+            let reason = format!("its shape is {}; a single row of numbers is needed", shown(&shape));
             Err(EmbeddingError::File { path: path.to_owned(), reason })
         }
+    }
+}
+
+/// A shape as NumPy writes it.
+fn shown(shape: &[usize]) -> String {
+    match shape {
+        [side] => format!("({side},)"),
+        sides => format!("({})", sides.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -13,8 +13,6 @@ use crate::model::header_bytes;
 /// Name of the matrix in a safetensors file.
 const TENSOR: &str = "vectors";
 
-/// Writes the sets under each other; `.safetensors` keeps what made them in its metadata too.
-///
 /// Writes a C-ordered float32 array of this shape as NumPy's `.npy`.
 ///
 /// # Errors
@@ -31,6 +29,8 @@ pub fn write_npy(
     write(path, &npy_header(shape), numbers).map_err(|source| EmbeddingError::Io { path: path.to_owned(), source })
 }
 
+/// Writes the sets under each other; `.safetensors` keeps what made them in its metadata too.
+///
 /// # Errors
 /// The name ends in neither `.npy` nor `.safetensors`, the sets differ in width, or the file cannot be written.
 pub fn write_vectors(path: &Path, sets: &[&Embeddings], made_by: &Fingerprint) -> Result<(), EmbeddingError> {

@@ -8,6 +8,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::app::App;
 use super::compare::CompareAction;
+pub use super::hints::Section;
 use super::insight::{InsightAction, PurifyTab};
 use super::map::{Class, MapLook, SelectMode, Shown as MapShown, Tool};
 use super::roles::Role;
@@ -99,30 +100,6 @@ pub enum Action {
     ToggleSettings,
     SavePicture,
     Quit,
-}
-
-/// Where a command stands in the menu.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    Data,
-    Run,
-    Review,
-    Tune,
-    Window,
-}
-
-impl Section {
-    pub const ALL: [Self; 5] = [Self::Data, Self::Run, Self::Review, Self::Tune, Self::Window];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Data => "Data",
-            Self::Run => "Purify and export",
-            Self::Review => "Review",
-            Self::Tune => "Fine-tune",
-            Self::Window => "Window",
-        }
-    }
 }
 
 /// A row of the table.

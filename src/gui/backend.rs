@@ -116,6 +116,8 @@ pub struct ExportRequest {
     /// [`DecisionLog::head`] of the record that the decisions were read from.
     pub journal_head: Option<String>,
     pub licences: Vec<String>,
+    /// As [`ExportContext::skip_explanations`].
+    pub skip_explanations: bool,
 }
 
 /// What the window asks of the library.
@@ -365,7 +367,7 @@ impl Backend for Library {
             licences: what.licences.clone(),
             origin: "window".to_owned(),
             journal_head: what.journal_head.clone(),
-            skip_explanations: false,
+            skip_explanations: what.skip_explanations,
         };
         let export = Export {
             sets: &sets,

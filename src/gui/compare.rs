@@ -71,8 +71,15 @@ pub enum CompareEvent {
     Probes(Vec<Probe>),
     Said(ComparisonEvent),
     Perplexity(usize, Perplexity),
-    /// Why no perplexity is measured.
-    NoPerplexity(String),
+}
+
+/// What a whole comparison gives; events may be lost when the window lags, this is not.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// A list a side, in the order of the prompts.
+    pub answers: Vec<Vec<Answer>>,
+    /// One a side, or why none is measured.
+    pub perplexity: Result<Vec<Perplexity>, String>,
 }
 
 /// What one side says so far.
@@ -93,7 +100,7 @@ pub struct Row {
 #[derive(Default)]
 pub struct CompareState {
     pub typed: String,
-    pub job: Option<Job<CompareEvent, Vec<Vec<Answer>>>>,
+    pub job: Option<Job<CompareEvent, Compared>>,
     pub rows: Vec<Row>,
     pub figures: [Figures; SIDES],
     pub perplexity: [Option<Perplexity>; SIDES],
@@ -134,8 +141,12 @@ impl CompareState {
                     *slot = Some(perplexity);
                 }
             }
-            CompareEvent::NoPerplexity(reason) => self.no_perplexity = Some(reason),
         }
+    }
+
+    /// True while a prompt is not answered by every side.
+    pub fn lacks_answers(&self) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(|row| row.sides.iter().any(|side| side.answer.is_none()))
     }
 
     fn count(&mut self) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 
 use super::app::{App, Found};
-use super::compare::{CompareAction, CompareChoices, CompareEvent, CompareState, PromptsFrom, SIDES};
+use super::compare::{CompareAction, CompareChoices, CompareEvent, CompareState, Compared, PromptsFrom, SIDES};
 use super::pick;
 use super::roles::name_of;
 use super::state::Step;
@@ -13,7 +13,7 @@ use super::tune::{TuneAction, failure};
 use crate::jobs::{Job, JobContext, JobState, Progress};
 use crate::model::{Adapter, ChatTokenizer, Decoder, Precision, Sampling};
 use crate::project::tuning::{StoredRun, held_out_rows};
-use crate::training::{Answer, Comparing, ComparisonEvent, Probe, perplexity};
+use crate::training::{Comparing, ComparisonEvent, Probe, perplexity};
 
 /// Prompts of a file that are asked.
 const MOST_PROMPTS: usize = 500;
@@ -104,17 +104,23 @@ impl App {
         events.into_iter().for_each(|event| compare.hear(event));
         match ended {
             JobState::Running => return,
-            JobState::Done(answers) => {
-                // Events may be lost when the window lags; the result holds them all.
-                for (side, answers) in answers.into_iter().enumerate() {
+            JobState::Done(compared) => {
+                for (side, answers) in compared.answers.into_iter().enumerate() {
                     for (probe, answer) in answers.into_iter().enumerate() {
                         compare.hear(CompareEvent::Said(ComparisonEvent::Answer { probe, side, answer }));
                     }
                 }
+                match compared.perplexity {
+                    Ok(found) => found
+                        .into_iter()
+                        .enumerate()
+                        .for_each(|(side, found)| compare.hear(CompareEvent::Perplexity(side, found))),
+                    Err(reason) => compare.no_perplexity = Some(reason),
+                }
             }
             JobState::Failed(failed) => {
                 compare.error = failure(failed);
-                compare.is_partial = true;
+                compare.is_partial = compare.lacks_answers();
                 if compare.error.is_some() {
                     compare.job = None;
                     self.complain("The comparison failed. The Compare step says why.");
@@ -144,7 +150,7 @@ impl App {
     }
 }
 
-fn answer(request: &Request, context: &JobContext<CompareEvent>) -> Result<Vec<Vec<Answer>>, String> {
+fn answer(request: &Request, context: &JobContext<CompareEvent>) -> Result<Compared, String> {
     let choices = &request.choices;
     let probes = match choices.prompts {
         PromptsFrom::BuiltIn => Probe::built_in(),
@@ -177,16 +183,19 @@ fn answer(request: &Request, context: &JobContext<CompareEvent>) -> Result<Vec<V
             Err(error) => Err(error.to_string()),
         },
     };
-    match held_out {
-        Ok(rows) => {
-            for (side, adapter) in sides.into_iter().enumerate() {
-                let found = perplexity(&decoder, adapter, &rows, request.threads, context).map_err(say)?;
-                context.emit(CompareEvent::Perplexity(side, found));
-            }
+    let perplexity = held_out.and_then(|rows| {
+        let mut found = Vec::new();
+        for (side, adapter) in sides.into_iter().enumerate() {
+            let of_side = perplexity(&decoder, adapter, &rows, request.threads, context).map_err(say)?;
+            context.emit(CompareEvent::Perplexity(side, of_side));
+            found.push(of_side);
         }
-        Err(reason) => context.emit(CompareEvent::NoPerplexity(reason)),
+        Ok(found)
+    });
+    if context.is_cancelled() {
+        return Err("cancelled".to_owned());
     }
-    Ok(answers)
+    Ok(Compared { answers, perplexity })
 }
 
 fn say(error: impl std::fmt::Display) -> String {

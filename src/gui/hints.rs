@@ -1,8 +1,32 @@
-//! How a command is found by its action, and how its key is written.
+//! Where a command stands in the menu, how it is found by its action, and how its key is written.
 
 use egui::KeyboardShortcut;
 
 use super::action::{Action, COMMANDS, Command};
+
+/// Where a command stands in the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Data,
+    Run,
+    Review,
+    Tune,
+    Window,
+}
+
+impl Section {
+    pub const ALL: [Self; 5] = [Self::Data, Self::Run, Self::Review, Self::Tune, Self::Window];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Data => "Data",
+            Self::Run => "Purify and export",
+            Self::Review => "Review",
+            Self::Tune => "Fine-tune",
+            Self::Window => "Window",
+        }
+    }
+}
 
 /// The command whose action this is.
 pub fn command_of(action: &Action) -> Option<&'static Command> {

@@ -78,6 +78,13 @@ pub struct Reasons {
     pub row: OfRow<u32, RowReasons>,
 }
 
+impl Reasons {
+    /// True where they belong to this result.
+    pub fn are_of(&self, purified: &Arc<Purified>) -> bool {
+        self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, purified))
+    }
+}
+
 /// What a look at the references belongs to: files as they were opened, and how texts are compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HealthKey {
@@ -92,6 +99,8 @@ pub struct HealthState {
     pub report: Option<(HealthKey, Arc<HealthReport>)>,
     /// What went wrong, and with what.
     pub error: Option<(HealthKey, String)>,
+    /// What the user stopped looking at; it is looked at again when asked for.
+    pub stopped: Option<HealthKey>,
 }
 
 #[derive(Default)]
@@ -100,8 +109,9 @@ pub struct RankingsState {
     pub job: Option<Job<(), Beside>>,
     pub beside: Option<Arc<Beside>>,
     pub error: Option<String>,
-    /// The result that job and answer belong to.
+    /// The result that the answer belongs to, and the one that a job computes rankings of.
     pub of: Option<Arc<Purified>>,
+    pub asked: Option<Arc<Purified>>,
     /// Numbers of the rankings on the axes.
     pub pair: Option<(usize, usize)>,
 }

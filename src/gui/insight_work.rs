@@ -107,7 +107,7 @@ impl App {
         if let Some((key, mut job)) = health.job.take() {
             match ended(job.poll()) {
                 Ended::Running => health.job = Some((key, job)),
-                Ended::Stopped => {}
+                Ended::Stopped => health.stopped = Some(key),
                 Ended::With(Ok(report)) => (health.report, health.error) = (Some((key, Arc::new(report))), None),
                 Ended::With(Err(error)) => health.error = Some((key, error)),
             }
@@ -115,7 +115,7 @@ impl App {
         if let Some(mut job) = rankings.job.take() {
             match ended(job.poll()) {
                 Ended::Running => rankings.job = Some(job),
-                Ended::Stopped => {}
+                Ended::Stopped => rankings.asked = None,
                 Ended::With(Ok(beside)) => {
                     // The result itself, and the strongest of the simple controls.
                     let control = beside.contenders.iter().position(|one| one.name == "centroid").unwrap_or(1);
@@ -123,8 +123,11 @@ impl App {
                     let valid = rankings.pair.filter(|(x, y)| *x < count && *y < count);
                     rankings.pair = Some(valid.unwrap_or((0, control)));
                     (rankings.beside, rankings.error) = (Some(Arc::new(beside)), None);
+                    if let Some(asked) = rankings.asked.take() {
+                        rankings.of = Some(asked);
+                    }
                 }
-                Ended::With(Err(error)) => rankings.error = Some(error),
+                Ended::With(Err(error)) => (rankings.error, rankings.asked) = (Some(error), None),
             }
         }
     }
@@ -134,7 +137,9 @@ impl App {
         let solved = self.session.solved.as_ref()?;
         let now = self.session.plan(&self.state.run, self.options.threads)?;
         let then = &solved.plan;
-        let same = now.custom == then.custom
+        // A file that was read again may hold other rows under the same name.
+        let same = solved.files == self.session.file_keys()
+            && now.custom == then.custom
             && now.mapping == then.mapping
             && now.safe == then.safe
             && now.harmful == then.harmful;
@@ -143,10 +148,13 @@ impl App {
 
     /// A new result is explained, and its references are looked at, one after the other.
     fn follow_result(&mut self) {
+        let files = self.session.file_keys();
+        if self.session.insight.health.job.as_ref().is_some_and(|(key, _)| key.files != files) {
+            // Dropped and so cancelled: its files are no longer those of the window.
+            self.session.insight.health.job = None;
+        }
         let Some((sets, plan, purified)) = self.result() else { return };
-        let is_same = |of: &Option<Arc<Purified>>| of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &purified));
-        let reasons = &self.session.insight.reasons;
-        if !is_same(&reasons.of) {
+        if !self.session.insight.reasons.are_of(&purified) {
             let backend = self.backend.clone();
             let (of, seed) = (purified.clone(), plan.settings.seed);
             let job = Job::spawn("Reading reasons off the plan", self.waker(), move |context: &JobContext<()>| {
@@ -159,7 +167,8 @@ impl App {
         let Some(key) = self.health_key() else { return };
         let health = &self.session.insight.health;
         let known = health.report.as_ref().is_some_and(|(of, _)| *of == key)
-            || health.error.as_ref().is_some_and(|(of, _)| *of == key);
+            || health.error.as_ref().is_some_and(|(of, _)| *of == key)
+            || health.stopped.as_ref() == Some(&key);
         let fits = key.encoder == plan.encoder && key.views == plan.views;
         if self.session.insight.reasons.job.is_none() && health.job.is_none() && !known && fits {
             self.start_health(key, sets, plan, Some(purified));
@@ -169,7 +178,7 @@ impl App {
     /// What a look at the references would belong to now; `None` while a role is empty or a file is not read.
     pub(super) fn health_key(&self) -> Option<HealthKey> {
         self.session.open_sets()?;
-        let files = self.session.files.iter().map(|file| (file.id, file.role)).collect();
+        let files = self.session.file_keys();
         let run = &self.state.run;
         Some(HealthKey { files, encoder: run.encoder.clone(), views: run.views })
     }
@@ -202,7 +211,7 @@ impl App {
             let vectors = of.as_ref().map(|of| of.vectors.clone());
             aside(|| backend.health(&sets, &plan, vectors, &Quiet(context)))
         });
-        self.session.insight.health.error = None;
+        (self.session.insight.health.error, self.session.insight.health.stopped) = (None, None);
         self.session.insight.health.job = Some((key, job));
     }
 
@@ -246,7 +255,7 @@ impl App {
         });
         let rankings = &mut self.session.insight.rankings;
         rankings.error = None;
-        (rankings.job, rankings.of) = (Some(job), Some(purified));
+        (rankings.job, rankings.asked) = (Some(job), Some(purified));
     }
 
     /// The row under the cursor: its reasons, and what was decided on it.
@@ -254,7 +263,9 @@ impl App {
         let Some(row) = self.session.table.cursor.filter(|_| self.step == Step::Review) else { return };
         let wake = self.waker();
         let insight = &mut self.session.insight;
-        if let Some(explain) = insight.reasons.ready.clone()
+        let is_explained = self.session.solved.as_ref().is_some_and(|solved| insight.reasons.are_of(&solved.purified));
+        if is_explained
+            && let Some(explain) = insight.reasons.ready.clone()
             && insight.reasons.row.job.is_none()
             && insight.reasons.row.of(&row).is_none()
         {

@@ -229,6 +229,11 @@ impl Session {
         None
     }
 
+    /// The files as they are open now, with their roles.
+    pub fn file_keys(&self) -> Vec<(u64, Role)> {
+        self.files.iter().map(|file| (file.id, file.role)).collect()
+    }
+
     /// The opened sets, when all roles are filled and read.
     pub fn open_sets(&self) -> Option<OpenSets> {
         let all = |role| self.of_role(role).map(|file| file.ready_handle().cloned()).collect::<Option<Vec<_>>>();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::backend::Ranked;
 use super::map::PointCloud;
+use super::roles::Role;
 use crate::project::{Plan, Purified};
 use crate::selection::calibration::Estimate;
 use crate::selection::{Keep, RankBy};
@@ -124,6 +125,8 @@ impl Histogram {
 pub struct Solved {
     /// The plan it was made with.
     pub plan: Plan,
+    /// The files as they were opened for it.
+    pub files: Vec<(u64, Role)>,
     pub purified: Arc<Purified>,
     pub ranking: Ranking,
     pub cloud: Arc<PointCloud>,

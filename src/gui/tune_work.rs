@@ -1,33 +1,28 @@
-//! The background work of fine-tuning: looking at model and rows, training, the list of runs, merging.
+//! The background work of fine-tuning: training, the list of runs, merging. `tune_look.rs` has what comes before.
 //!
 //! Constraint: a frame never waits; the trainer has threads of its own, and one core stays with the window unless the
 //! user gives it away. What can be lost is events, never results: the curves of an ended run come from its folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::app::{App, Found};
 use super::backend::ExportRequest;
 use super::roles::name_of;
 use super::state::Step;
-use super::tune::{
-    BaseModel, Begun, Forecast, Live, Merging, Preview, RowsFile, RowsFrom, Shown, TuneAction, TuneState, failure,
-};
+use super::tune::{Begun, Live, Merging, RowsFrom, Shown, TuneAction, TuneState, failure};
 use super::{pick, words};
-use crate::data::{Dataset, OpenOptions, Row};
 use crate::jobs::{Job, JobContext, JobState};
-use crate::model::{ChatTokenizer, DecoderFacts, merge};
-use crate::project::tuning::{RunLock, RunState, RunStore, StoredRun, TuneRun, rows_file, tune};
-use crate::project::{Folders, unpack_starter};
-use crate::training::{Control, Finish, MemoryEstimate, TrainEvent, read_steps, steps_of};
+use crate::model::merge;
+use crate::project::Folders;
+use crate::project::tuning::{RunLock, RunState, RunStore, StoredRun, TuneRun, tune};
+use crate::training::{Control, Finish, TrainEvent, checkpoint_step, read_steps};
 
 /// How long the window waits for a run's checkpoint when it is closed.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// How long a forecast stands.
-const FORECAST_AGAIN: Duration = Duration::from_secs(2);
-
+/// Steps before a checkpoint that are shown when a run goes on; its folder has them all.
+const MOST_BEFORE: usize = 3000;
 /// What trains a run: the kept rows are written down first.
 enum Source {
     Kept(Box<ExportRequest>),
@@ -58,13 +53,13 @@ impl App {
             }
             TuneAction::Start => self.start_tune(),
             TuneAction::Pause => {
-                if let Some(live) = &self.session.tune.live {
+                if let Some(live) = self.session.tune.live.as_ref().filter(|live| live.begun.is_some()) {
                     live.control.pause(!live.control.is_paused());
                 }
             }
             TuneAction::Stop => {
                 if let Some(live) = &self.session.tune.live {
-                    live.control.stop();
+                    live.stop();
                 }
             }
             TuneAction::Resume(folder) => self.resume_tune(&folder),
@@ -133,31 +128,13 @@ impl App {
         }
     }
 
-    /// Works out what a run with the chosen settings would take, where that may have changed.
-    fn forecast(&mut self) {
-        let tune = &self.session.tune;
-        let (Some(model), Some(rows)) = (tune.base.ok(), self.rows_to_tune()) else {
-            self.session.tune.forecast = None;
-            return;
-        };
-        let workers = self.state.tune.threads(self.options.threads);
-        let of = (model.path.clone(), rows, self.state.tune.settings.clone(), workers);
-        if tune.forecast.as_ref().is_some_and(|known| known.of == of && known.at.elapsed() < FORECAST_AGAIN) {
-            return;
-        }
-        let settings = &of.2;
-        let weights = model.facts.weight_bytes(settings.precision);
-        let longest = settings.max_tokens as u64;
-        let memory = MemoryEstimate::new(&model.facts.spec, weights, settings, longest, workers as u64);
-        let steps = steps_of(rows, settings);
-        self.session.tune.forecast = Some(Forecast { steps, memory, of, at: Instant::now() });
-    }
-
     fn start_tune(&mut self) {
         let choices = self.state.tune.clone();
         let (source, origin) = match choices.rows_from {
             RowsFrom::Kept => {
-                let Some(request) = self.export_request() else { return };
+                let Some(mut request) = self.export_request() else { return };
+                // Nobody reads them beside an adapter, and they would be the longest part of the beginning.
+                request.skip_explanations = true;
                 let name = self.session.custom().map_or_else(String::new, |file| file.name());
                 (Source::Kept(Box::new(request)), format!("the kept rows of {name}"))
             }
@@ -201,11 +178,26 @@ impl App {
             let mut run = run;
             let lock = RunLock::take(&at).map_err(|error| error.to_string())?;
             if let Some(Source::Kept(request)) = &source {
-                let report = backend.export(&at.join("data"), request, context)?;
+                run.record(&at).map_err(|error| error.to_string())?;
+                let report = match backend.export(&at.join("data"), request, context) {
+                    Ok(report) => report,
+                    Err(error) => {
+                        run.state = RunState::Failed(error.clone());
+                        run.record(&at).map_err(|more| format!("{error}; and {more}"))?;
+                        return Err(error);
+                    }
+                };
                 run.data = report.folder.join(report.purified_file);
             } else if run.data.is_dir() {
                 // It was interrupted before its rows were written.
                 return Err("The rows of this run were not written to their end; start a new one.".to_owned());
+            }
+            // The curves go on from where they were.
+            if let Some(upto) = checkpoint_step(&at) {
+                let before = read_steps(&at).map_err(|error| error.to_string())?;
+                let skipped = before.len().saturating_sub(MOST_BEFORE);
+                let known = before.into_iter().skip(skipped).filter(|step| step.step <= upto);
+                known.for_each(|step| context.emit(TrainEvent::Step(step)));
             }
             let mut tell = |event: &TrainEvent| context.emit(event.clone());
             tune(&at, run, &steering, &mut tell, context, &lock).map_err(|error| error.to_string())?;
@@ -239,20 +231,6 @@ impl App {
         self.poll_history();
         self.poll_merging();
         self.poll_compare();
-    }
-
-    fn follow_choices(&mut self) {
-        let (base, file) = (self.state.tune.base_path(), self.state.tune.file_path());
-        let (wake, wake_rows) = (self.waker(), self.waker());
-        let tune = &mut self.session.tune;
-        tune.base.follow(&base, "Looking at the base model", wake, |path, _| look_at_model(path));
-        if self.state.tune.rows_from == RowsFrom::File {
-            tune.rows.follow(&file, "Reading the rows", wake_rows, |path, context| {
-                let path = rows_file(path).map_err(|error| error.to_string())?;
-                let data = Dataset::open(&path, &OpenOptions::default(), context).map_err(|error| error.to_string())?;
-                Ok(RowsFile { path, data })
-            });
-        }
     }
 
     fn poll_live(&mut self) {
@@ -364,80 +342,10 @@ impl App {
         }
     }
 
-    /// The next row of those chosen, `by` rows on; kept rows only where these are trained on.
-    fn step_preview(&mut self, by: isize) {
-        let is_kept = self.state.tune.rows_from == RowsFrom::Kept;
-        let rows = if is_kept { self.session.rows() } else { self.rows_to_tune().unwrap_or(0) };
-        let mut at = self.session.tune.preview.row;
-        loop {
-            let next = at.saturating_add_signed(by);
-            if next == at || next >= rows {
-                return;
-            }
-            at = next;
-            if !is_kept || self.session.fate(at as u32).kept {
-                break;
-            }
-        }
-        self.session.tune.preview.row = at;
-    }
-
-    /// Tokenises the chosen row in the background.
-    fn poll_preview(&mut self) {
-        let wake = self.waker();
-        let (choices, is_kept) = (&self.state.tune, self.state.tune.rows_from == RowsFrom::Kept);
-        let source = if is_kept {
-            self.session.custom_rows().filter(|_| self.session.solved.is_some()).cloned()
-        } else {
-            self.session.tune.rows.ok().map(|rows| Arc::new(rows.data.clone()) as super::backend::Handle)
-        };
-        let path = if is_kept {
-            self.session.custom().map(|file| file.path.clone()).unwrap_or_default()
-        } else {
-            choices.file_path()
-        };
-        let first = self.first_row(is_kept);
-        let tune = &mut self.session.tune;
-        let (Some(source), Some(model), Some(first)) = (source, tune.base.ok().cloned(), first) else {
-            tune.preview = super::tune::PreviewState::default();
-            return;
-        };
-        let preview = &mut tune.preview;
-        let same_rows = preview.of.as_ref().is_some_and(|of| of.1 == choices.rows_from && of.2 == path);
-        if !same_rows {
-            preview.row = first;
-        }
-        let of = (model.path.clone(), choices.rows_from, path, preview.row, choices.settings.max_tokens);
-        if preview.of.as_ref() != Some(&of) {
-            let (row, most) = (preview.row, choices.settings.max_tokens);
-            let work =
-                move |_: &JobContext<()>| Ok::<_, String>(look_at_row(&source.row(row)?, &model.tokenizer, most));
-            preview.job = Some(Job::spawn("Tokenising a row", wake, work));
-            preview.of = Some(of);
-        }
-        if let Some(job) = &mut preview.job {
-            preview.found = match job.poll() {
-                JobState::Running => return,
-                JobState::Done(found) => Some(Ok(found)),
-                JobState::Failed(failed) => failure(failed).map(Err),
-                JobState::Taken => None,
-            };
-            preview.job = None;
-        }
-    }
-
-    fn first_row(&self, is_kept: bool) -> Option<usize> {
-        if is_kept {
-            (0..self.session.rows()).find(|row| self.session.fate(*row as u32).kept)
-        } else {
-            self.rows_to_tune().filter(|rows| *rows > 0).map(|_| 0)
-        }
-    }
-
     /// Lets a run that goes on write its checkpoint before the window is gone.
     pub(super) fn close_tune(&mut self) {
         let Some(live) = &mut self.session.tune.live else { return };
-        live.control.stop();
+        live.stop();
         let began = Instant::now();
         while began.elapsed() < LAST_WORDS && matches!(live.job.poll(), JobState::Running) {
             std::thread::sleep(Duration::from_millis(20));
@@ -446,45 +354,25 @@ impl App {
 }
 
 impl Live {
+    /// Ends the run after its last whole step; before the first there is nothing to keep, and it ends at once.
+    fn stop(&self) {
+        self.control.stop();
+        if self.begun.is_none() {
+            self.job.cancel();
+        }
+    }
+
     fn hear(&mut self, event: TrainEvent) {
         match event {
             TrainEvent::Begin { rows, held_out, steps, parameters, resumed_at, memory } => {
                 self.begun = Some(Begun { rows, held_out, steps, parameters, resumed_at, memory });
+                self.checkpoint = Some(resumed_at).filter(|step| *step > 0);
             }
             TrainEvent::Step(report) => self.steps.push(report),
             TrainEvent::Checkpoint { step } => self.checkpoint = Some(step),
             TrainEvent::Warning { message } => self.warnings.push(message),
             TrainEvent::End { .. } => {}
         }
-    }
-}
-
-fn look_at_model(path: &Path) -> Result<BaseModel, String> {
-    if path == Folders::of_user().starter {
-        unpack_starter(path).map_err(|error| error.to_string())?;
-    }
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => {
-            return Err(format!("{}: it is a file; give the folder that the model's files lie in", path.display()));
-        }
-        Err(error) => return Err(format!("{}: {error}", path.display())),
-    }
-    let facts = DecoderFacts::read(path).map_err(|error| error.to_string())?;
-    let tokenizer = ChatTokenizer::open(path, &facts.spec).map_err(|error| error.to_string())?;
-    Ok(BaseModel { path: path.to_owned(), facts, tokenizer })
-}
-
-fn look_at_row(row: &Row, tokenizer: &ChatTokenizer, most: usize) -> Preview {
-    match tokenizer.row(row, most) {
-        Ok(tokens) => Preview {
-            number: row.number,
-            tokens: tokens.tokens.len(),
-            supervised: tokens.supervised_tokens(),
-            cut: tokens.cut,
-            pieces: Ok(tokenizer.preview(&tokens)),
-        },
-        Err(fault) => Preview { number: row.number, pieces: Err(fault.to_string()), tokens: 0, supervised: 0, cut: 0 },
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::backend::Handle;
+pub use super::filter::{Filter, Listed, Shown};
 use super::solved::Solved;
 use crate::jobs::Progress;
 use crate::selection::{Decision, Verdict};
@@ -29,46 +30,6 @@ pub enum Column {
 pub struct Sort {
     pub column: Column,
     pub descending: bool,
-}
-
-/// Which decisions are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shown {
-    All,
-    Kept,
-    Dropped,
-    ByHand,
-}
-
-/// Rows that were found by something else than a filter's own choices.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// What they have in common, in a few words.
-    pub name: &'static str,
-    /// Ascending.
-    pub rows: Arc<[u32]>,
-}
-
-/// What narrows the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    pub shown: Shown,
-    /// Only these rows.
-    pub only: Option<Listed>,
-    /// Rows whose text contains this, in any case; empty shows all.
-    pub text: String,
-}
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self { shown: Shown::All, only: None, text: String::new() }
-    }
-}
-
-impl Filter {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// The decisions in force, by row index.
@@ -339,7 +300,7 @@ mod tests {
             calibration: None,
             selection: Default::default(),
         };
-        Solved { plan, purified: Arc::new(purified), ranking, cloud, recall_curve: Arc::default() }
+        Solved { plan, files: Vec::new(), purified: Arc::new(purified), ranking, cloud, recall_curve: Arc::default() }
     }
 
     const TEXTS: [&str; 9] = ["Bread", "bread and salt", "", "SALT", "ÄPFEL", "äpfel", "salt", "Bread", "ﬁsh"];

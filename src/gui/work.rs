@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::backend::{Backend, DecisionLog, ExportRequest, Handle};
 use super::map::{ColourBy, PointCloud};
-use super::roles::FileState;
+use super::roles::{FileState, Role};
 use super::session::ProjectState;
 use super::solved::{Ranking, Solved};
 use super::state::Step;
@@ -93,10 +93,11 @@ impl App {
             writer.send(Change::SavePlan(Box::new(plan.clone())));
         }
         let (backend, colour_by) = (self.backend.clone(), self.state.map.colour_by);
+        let files = self.session.file_keys();
         let job = Job::spawn("Purifying", self.waker(), move |context: &JobContext<RunEvent>| {
             let purified = Arc::new(backend.purify(&sets, &plan, &RunObserver(context))?);
             context.tick("ranking rows", 0, None);
-            solve(backend.as_ref(), plan, purified, &numbers, colour_by)
+            solve(backend.as_ref(), plan, files, purified, &numbers, colour_by)
         });
         self.session.run = super::session::Run { job: Some(job), ..super::session::Run::default() };
         self.step = Step::Purify;
@@ -109,7 +110,7 @@ impl App {
         plan.selection = self.state.run.selection;
         let (backend, colour_by) = (self.backend.clone(), self.state.map.colour_by);
         self.ranking = Some(Job::spawn("Ranking rows", self.waker(), move |_: &JobContext<()>| {
-            solve(backend.as_ref(), plan, solved.purified.clone(), &numbers, colour_by)
+            solve(backend.as_ref(), plan, solved.files.clone(), solved.purified.clone(), &numbers, colour_by)
         }));
     }
 
@@ -160,6 +161,7 @@ impl App {
             decisions: session.record.decisions.as_ref().clone(),
             journal_head: session.record.head.clone(),
             licences: self.state.licences.split(',').map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect(),
+            skip_explanations: false,
         })
     }
 
@@ -198,7 +200,7 @@ impl App {
     fn poll_files(&mut self) {
         let mut custom_ready = false;
         for file in &mut self.session.files {
-            custom_ready |= file.poll() && file.role == super::roles::Role::Custom;
+            custom_ready |= file.poll() && file.role == Role::Custom;
         }
         // The first rows can be read while the rest is indexed.
         if self.session.texts.is_none()
@@ -422,6 +424,7 @@ impl App {
 fn solve(
     backend: &dyn Backend,
     plan: Plan,
+    files: Vec<(u64, Role)>,
     purified: Arc<Purified>,
     numbers: &[u64],
     colour_by: ColourBy,
@@ -432,7 +435,7 @@ fn solve(
     let cloud = Arc::new(PointCloud::new(&purified, &ranking, colour_by));
     let curve = purified.calibration.as_ref().map(|found| found.recall.curve(CURVE_STEPS));
     let recall_curve = Arc::new(curve.unwrap_or_default());
-    Ok(Solved { plan, purified, ranking, cloud, recall_curve })
+    Ok(Solved { plan, files, purified, ranking, cloud, recall_curve })
 }
 
 fn decisions(count: usize) -> String {

@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub done: u64,
     /// Units of this stage, when known.
     pub total: Option<u64>,
+    /// Units that were done when this stage was first told of: work that goes on from before does not count as speed.
+    pub from: u64,
     /// Seconds since this stage began.
     pub stage_seconds: f64,
 }
@@ -37,7 +39,8 @@ impl Snapshot {
 
     /// Seconds left in this stage, from the mean rate so far.
     pub fn seconds_left(&self) -> Option<f64> {
-        let fraction = f64::from(self.fraction()?);
+        let total = self.total?.checked_sub(self.from).filter(|total| *total > 0)?;
+        let fraction = (self.done.saturating_sub(self.from) as f64 / total as f64).clamp(0.0, 1.0);
         (fraction > 0.01).then(|| self.stage_seconds * (1.0 - fraction) / fraction)
     }
 }
@@ -118,6 +121,7 @@ impl<E: Send> Progress for JobContext<E> {
             let mut stage = self.stage.lock();
             if stage.snapshot.stage != name {
                 stage.snapshot.stage = name.to_owned();
+                stage.snapshot.from = done;
                 stage.began = Instant::now();
             }
             stage.snapshot.done = done;
@@ -279,6 +283,17 @@ mod tests {
         );
         job.cancel();
         assert_eq!(job.wait(), Err(JobFailure::Cancelled));
+    }
+
+    #[test]
+    fn what_was_done_before_is_no_speed() {
+        let resumed =
+            Snapshot { stage: "training".to_owned(), done: 60, total: Some(100), from: 50, stage_seconds: 10.0 };
+        assert_eq!((resumed.fraction(), resumed.seconds_left()), (Some(0.6), Some(40.0)));
+        let begun = Snapshot { from: 0, ..resumed.clone() };
+        assert!(begun.seconds_left().is_some_and(|left| (left - 20.0 / 3.0).abs() < 1e-9));
+        assert_eq!(Snapshot { done: 50, ..resumed.clone() }.seconds_left(), None);
+        assert_eq!(Snapshot { total: Some(50), done: 50, ..resumed }.seconds_left(), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Frozen networks: what is in a model folder, and how it computes.
 //!
-//! Constraints: weights come only from safetensors (no pickle, nothing is executed); every size is checked
+//! Constraints: weights come only from safetensors and GGUF (no pickle, nothing is executed); every size is checked
 //! against the file before memory is taken; a missing file or tensor is named. Nothing here reads the network.
 
 pub mod adapter;
 pub mod chat;
 pub mod decoder;
+mod device;
 mod error;
 mod folder;
 mod generate;
@@ -25,8 +26,9 @@ mod weights;
 pub use adapter::{Adapter, LoraShape};
 pub use chat::{ChatTokenizer, ChatTokens, Message, Piece, RowFault};
 pub use decoder::{
-    Decoder, DecoderFacts, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder,
+    Decoder, DecoderFacts, DecoderSpec, Depth, KeyValueCache, Module, Precision, decoder_hash, is_decoder, is_gguf,
 };
+pub use device::{DeviceChoice, DeviceError};
 pub use error::ModelError;
 pub use generate::{Generated, Sampling, Stop, Stream, generate};
 pub use merge::{Merged, merge};

@@ -7,7 +7,10 @@ use std::path::Path;
 use super::ProjectError;
 
 /// Replaces `path` by a file with these bytes, flushed to disk together with its folder.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), ProjectError> {
+///
+/// # Errors
+/// The folder is missing or cannot be written; the earlier file is then as it was.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ProjectError> {
     let folder = parent(path);
     let mut file = tempfile::Builder::new()
         .prefix(".dipole-")

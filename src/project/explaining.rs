@@ -12,7 +12,7 @@ use crate::data::Dataset;
 use crate::embedding::{Texts, View};
 use crate::jobs::Progress;
 use crate::selection::SelectionError;
-use crate::selection::explanation::{Force, Grouping, Reason, Toward, Vocabulary, group};
+use crate::selection::explanation::{Force, Grouping, Reason, Toward, Vocabulary, four_digits, group};
 use crate::transport::{Points, SideOutcome, strongest_partners};
 
 /// Nearest references told of each side.
@@ -29,7 +29,7 @@ pub struct GroupShare {
     pub name: String,
     /// References in it.
     pub rows: usize,
-    /// In [0, 1]; those of one side sum to 1.
+    /// In [0, 1], to four digits; before they are rounded those of one side sum to 1.
     pub share: f64,
 }
 
@@ -147,6 +147,8 @@ impl Explaining {
         let (harmful_toward, harmful) =
             side(vector, &text, harmful.into(), &outcome.harmful, &self.harmful, &self.sets.harmful)?;
         let reason = Reason { force, farther_than, nearer_than, safe: safe_toward, harmful: harmful_toward };
+        // With the digits of the export, so that both say the same.
+        let reason = reason.rounded();
         let sentence = reason.sentence(&self.safe.grouping, &self.harmful.grouping);
         Ok(RowReasons { row, force, sentence, safe, harmful })
     }
@@ -183,16 +185,17 @@ fn side(
     let (cosine, nearest) = cosines.first().copied().unwrap_or((0.0, 0));
     let group = order.first().copied().unwrap_or(0);
     let toward = Toward { group, share: share(&group), nearest, cosine };
-    let named =
-        |at: &usize| groups.get(*at).map(|group| GroupShare { name: group.name(), rows: group.rows, share: share(at) });
+    let named = |at: &usize| {
+        groups.get(*at).map(|group| GroupShare { name: group.name(), rows: group.rows, share: four_digits(share(at)) })
+    };
     let near = |(cosine, at): &(f64, usize)| -> Result<Option<NearReference>, ProjectError> {
         let Some((file, index)) = place(files, *at) else { return Ok(None) };
         let other = file.text(index, View::Row)?;
         Ok(Some(NearReference {
             file: Texts::name(file),
             number: file.number(index).unwrap_or(index as u64),
-            cosine: *cosine,
-            share: share_of.get(*at).copied().unwrap_or(0.0),
+            cosine: four_digits(*cosine),
+            share: four_digits(share_of.get(*at).copied().unwrap_or(0.0)),
             shared: reference.words.shared(text, &other, SHARED),
             text: other.chars().take(EXCERPT).collect(),
         }))

@@ -15,7 +15,7 @@ use super::pipeline::{place, roles, texts};
 use super::{Export, ProjectError};
 use crate::data::Dataset;
 use crate::embedding::{Joined, Texts, View};
-use crate::jobs::Progress;
+use crate::jobs::{Cancelled, Progress};
 use crate::selection::explanation::{Explained, Explainer, Force, Grouping, ReferenceWords, Toward, group};
 use crate::transport::{Points, Problem};
 
@@ -55,7 +55,9 @@ type Shared = [String; 2];
 /// Writes one line for every readable row.
 pub(super) fn write(path: &Path, what: &Export<'_>, progress: &dyn Progress) -> Result<(), ProjectError> {
     let pool = crate::transport::pool(what.plan.settings.threads)?;
-    pool.install(|| write_here(path, what, progress))
+    // However deep it was noticed, a wish to stop is told as one.
+    let told = |error| if progress.is_cancelled() { Cancelled.into() } else { error };
+    pool.install(|| write_here(path, what, progress)).map_err(told)
 }
 
 fn write_here(path: &Path, what: &Export<'_>, progress: &dyn Progress) -> Result<(), ProjectError> {

@@ -45,6 +45,8 @@ const COVERAGE_TAIL: f64 = 0.01;
 /// Suspects and twins that are told.
 const TOLD: usize = 50;
 const STRIP: usize = 64;
+/// References that are compared at once for coverage.
+const BLOCK: usize = 256;
 
 /// A reference row that looks like the other reference.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -334,7 +336,46 @@ fn coverage(
     let place = (COVERAGE_TAIL * nearest.len() as f64) as usize;
     let threshold = nearest.get(place).copied().unwrap_or(-1.0);
     let pool: Vec<f32> = references.iter().flat_map(|(sample, _)| sample.data.iter().copied()).collect();
-    let best = by_strips(custom.data, &pool, custom.dim, progress, |_, cosines| largest(cosines).0)?;
-    let uncovered = best.iter().zip(0u32..).filter(|(best, _)| **best < threshold).map(|(_, row)| row).collect();
-    Ok(Coverage { threshold, uncovered, rows: custom.rows })
+    let strips: Vec<Vec<u32>> = custom
+        .data
+        .par_chunks(STRIP * custom.dim)
+        .enumerate()
+        .map(|(strip, rows)| far_from(rows, (strip * STRIP) as u32, &pool, custom.dim, threshold, progress))
+        .collect::<Result<_, Cancelled>>()?;
+    Ok(Coverage { threshold, uncovered: strips.concat(), rows: custom.rows })
+}
+
+/// The rows of a strip that no reference of the pool is as near as the threshold. Most rows have such a reference among
+/// the first few, so the references are taken block by block, and a row that has one is not looked at again.
+fn far_from(
+    rows: &[f32],
+    first: u32,
+    pool: &[f32],
+    dim: usize,
+    threshold: f64,
+    progress: &dyn Progress,
+) -> Result<Vec<u32>, Cancelled> {
+    progress.check()?;
+    let mut left: Vec<u32> = (first..).take(rows.len() / dim).collect();
+    let mut vectors = rows.to_vec();
+    for block in pool.chunks(BLOCK * dim) {
+        let (height, count) = (left.len(), block.len() / dim);
+        let mut cosines = vec![0.0f32; height * count];
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut cosines, height, count),
+            Accum::Replace,
+            MatRef::from_row_major_slice(&vectors, height, dim),
+            MatRef::from_row_major_slice(block, count, dim).transpose(),
+            1.0,
+            Par::Seq,
+        );
+        let far: Vec<bool> = cosines.chunks_exact(count).map(|cosines| largest(cosines).0 < threshold).collect();
+        let kept = vectors.chunks_exact(dim).zip(&far).filter(|(_, far)| **far);
+        vectors = kept.flat_map(|(vector, _)| vector.iter().copied()).collect();
+        left = left.into_iter().zip(far).filter(|(_, far)| *far).map(|(row, _)| row).collect();
+        if left.is_empty() {
+            break;
+        }
+    }
+    Ok(left)
 }

@@ -69,7 +69,7 @@ pub fn held_out(rows: usize, settings: &TrainSettings) -> Vec<usize> {
 pub fn steps_of(rows: usize, settings: &TrainSettings) -> u64 {
     let training = rows - held_out_count(rows, settings);
     let per_epoch = training.div_ceil(settings.batch_rows.max(1)) as u64;
-    settings.steps.unwrap_or(per_epoch * settings.epochs)
+    settings.steps.unwrap_or(per_epoch.saturating_mul(settings.epochs))
 }
 
 fn held_out_count(rows: usize, settings: &TrainSettings) -> usize {

@@ -16,6 +16,7 @@ mod memory;
 mod optimiser;
 mod rows;
 mod schedule;
+mod seal;
 mod settings;
 mod trainer;
 
@@ -28,7 +29,8 @@ pub use error::TrainError;
 pub use events::{Finish, Listener, Silence, StepReport, TrainEvent};
 pub use log::{EventLog, read_steps};
 pub use memory::MemoryEstimate;
-pub use rows::{Prepared, Refusal, TrainRow, prepare};
+pub use rows::{Prepared, Refusal, TrainRow, prepare, prepare_first};
 pub use schedule::Schedule;
+pub use seal::{SealSettings, seal};
 pub use settings::{Help, TrainSettings};
-pub use trainer::{Control, Outcome, Trainer};
+pub use trainer::{Control, Outcome, Trainer, check_base};

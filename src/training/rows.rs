@@ -57,9 +57,26 @@ pub fn prepare(
     settings: &TrainSettings,
     progress: &dyn Progress,
 ) -> Result<Prepared, TrainError> {
+    prepare_first(data, tokenizer, settings, usize::MAX, progress)
+}
+
+/// As [`prepare`], until `most` rows are ready.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_first(
+    data: &Dataset,
+    tokenizer: &ChatTokenizer,
+    settings: &TrainSettings,
+    most: usize,
+    progress: &dyn Progress,
+) -> Result<Prepared, TrainError> {
     let mut prepared = Prepared::default();
     let total = data.len();
     for index in 0..total {
+        if prepared.rows.len() >= most {
+            break;
+        }
         if index % 64 == 0 {
             progress.check()?;
             progress.tick("tokenising", index as u64, Some(total as u64));

@@ -43,6 +43,9 @@ pub struct Help {
     pub text: &'static str,
 }
 
+/// Rows or tokens at once beyond which a setting is a slip.
+const LARGEST_BATCH: u64 = 1 << 24;
+
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
@@ -197,6 +200,15 @@ impl TrainSettings {
         ] {
             if value == 0 {
                 return fail(name, value.to_string(), "it must be 1 or more");
+            }
+        }
+        for (name, value) in [
+            ("batch_rows", self.batch_rows as u64),
+            ("micro_tokens", self.micro_tokens as u64),
+            ("max_tokens", self.max_tokens as u64),
+        ] {
+            if value > LARGEST_BATCH {
+                return fail(name, value.to_string(), "it must be at most 16,777,216");
             }
         }
         if self.max_tokens < 2 {

@@ -17,7 +17,7 @@ use super::rows::{Prepared, TrainRow};
 use super::{TrainError, TrainSettings};
 use crate::jobs::{Cancelled, Progress};
 use crate::model::decoder::{Example, Gradients, Pass};
-use crate::model::{Adapter, Decoder, ModelError};
+use crate::model::{Adapter, Decoder, ModelError, is_gguf};
 
 const ADAPTER: &str = "adapter";
 /// How often a paused run looks whether it may go on.
@@ -74,6 +74,18 @@ pub struct Trainer<'a> {
     threads: usize,
 }
 
+/// Whether a model of this kind can be fine-tuned; looks at the path alone.
+///
+/// # Errors
+/// It is a GGUF file.
+pub fn check_base(model: &Path) -> Result<(), TrainError> {
+    if is_gguf(model) {
+        let reason = "a GGUF file cannot be fine-tuned; give the model as a Hugging Face directory";
+        return Err(TrainError::Rows(format!("{}: {reason}", model.display())));
+    }
+    Ok(())
+}
+
 impl<'a> Trainer<'a> {
     /// `out` is made where it is not there. `threads` workers share the frozen weights.
     ///
@@ -87,6 +99,7 @@ impl<'a> Trainer<'a> {
         threads: usize,
     ) -> Result<Self, TrainError> {
         settings.check()?;
+        check_base(decoder.path())?;
         if prepared.rows.len() < 2 && settings.evaluation_share > 0.0 {
             return Err(TrainError::Rows("one row cannot be both trained on and held out; give more rows".to_owned()));
         }
@@ -193,6 +206,13 @@ impl<'a> Trainer<'a> {
         let settings = TrainSettings { checkpoint_every: 1, ..self.settings.clone() };
         hash.update(&serde_json::to_vec(&settings).unwrap_or_default());
         hash.update(format!("{:?}", self.decoder.spec()).as_bytes());
+        if !self.decoder.device().is_cpu() {
+            // Another device rounds otherwise.
+            hash.update(format!("{:?}", self.decoder.device().location()).as_bytes());
+        }
+        if self.decoder.rounds() {
+            hash.update(b"products of bfloat16");
+        }
         for row in &self.rows {
             hash.update(&(row.tokens.len() as u64).to_le_bytes()).update(&row.weight.to_le_bytes());
             row.tokens.iter().zip(&row.supervised).for_each(|(token, supervised)| {
@@ -264,6 +284,7 @@ impl<'a> Trainer<'a> {
         next.optimiser.step(&mut next.values, &gradients, rate, self.settings);
         next.state.step = number + 1;
         self.load(adapter, &next.values)?;
+        let took = began.elapsed().as_secs_f64();
         let due = next.state.step.is_multiple_of(self.settings.evaluate_every) || next.state.step == plan.steps;
         let evaluation = if due && !plan.held_out.is_empty() {
             match self.evaluate(adapter, &plan.held_out, workers, steering) {
@@ -293,7 +314,7 @@ impl<'a> Trainer<'a> {
             learning_rate: rate,
             gradient_norm,
             tokens,
-            tokens_per_second: tokens as f64 / began.elapsed().as_secs_f64().max(1e-9),
+            tokens_per_second: tokens as f64 / took.max(1e-9),
             memory: resident(),
             seconds_left: seen.began.elapsed().as_secs_f64() / done * (plan.steps - at.state.step) as f64,
         }));
@@ -384,12 +405,12 @@ impl<'a> Trainer<'a> {
     }
 }
 
-fn values(adapter: &Adapter) -> candle_core::Result<Vec<Vec<f32>>> {
+pub(super) fn values(adapter: &Adapter) -> candle_core::Result<Vec<Vec<f32>>> {
     adapter.variables().map(|matrix| matrix.variable.flatten_all()?.to_vec1()).collect()
 }
 
 /// A row whose mean loss a supervised token counts `factor`.
-fn example(row: &TrainRow, factor: f64) -> Example {
+pub(super) fn example(row: &TrainRow, factor: f64) -> Example {
     let supervised = row.supervised.iter().skip(1).filter(|supervised| **supervised).count().max(1);
     let each = (factor / supervised as f64) as f32;
     let weights = row.supervised.iter().map(|supervised| if *supervised { each } else { 0.0 }).collect();
@@ -421,17 +442,17 @@ impl Progress for Steering<'_> {
 }
 
 /// Threads that compute one micro-batch each. Each has a pool of one thread, so that what it calls stays on it.
-struct Workers(Vec<rayon::ThreadPool>);
+pub(super) struct Workers(Vec<rayon::ThreadPool>);
 
 impl Workers {
-    fn new(threads: usize) -> Result<Self, TrainError> {
+    pub(super) fn new(threads: usize) -> Result<Self, TrainError> {
         let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pools = (0..threads).map(pool).collect::<Result<_, _>>();
         pools.map(Self).map_err(|error| TrainError::Rows(format!("cannot start {threads} threads: {error}")))
     }
 
     /// One result a task, in order. After an error no task is begun.
-    fn run<R: Send>(
+    pub(super) fn run<R: Send>(
         &self,
         tasks: usize,
         work: impl Fn(usize) -> Result<R, TrainError> + Sync,

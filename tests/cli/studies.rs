@@ -104,3 +104,39 @@ fn a_study_of_the_sample_needs_only_a_folder_to_write_to() {
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("no trial has this in its name"), "{}", text(&none.stderr));
 }
+
+#[test]
+fn seal_stands_beside_the_other_rankings() {
+    let home = tempfile::tempdir().expect("folder");
+    let (data, scores) = (home.path().join("data"), home.path().join("scores.csv"));
+    labelled(&data);
+    let file = |name: &str| data.join(name).display().to_string();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/model").display().to_string();
+    let (custom, safe, harmful) =
+        (file("custom/mix_a.jsonl"), file("ref_safe/safe_a.jsonl"), file("ref_harmful/harm_knives.jsonl"));
+    let labels = file("custom/mix_a.labels.csv");
+    let arguments = [
+        "compare-rankings",
+        "--custom",
+        &custom,
+        "--safe",
+        &safe,
+        "--harmful",
+        &harmful,
+        "--labels",
+        &labels,
+        "--with-seal",
+        &model,
+        "--seal-steps",
+        "2",
+        "--scores",
+        scores.to_str().expect("UTF-8"),
+    ];
+    let shown = ok(&dipole(home.path(), &arguments));
+    let line = shown.lines().find(|line| line.starts_with("seal ")).unwrap_or_else(|| panic!("no SEAL: {shown}"));
+    assert!(line.split_whitespace().nth(1) == Some("96"), "keeps 80 % of 120 rows: {line}");
+    let table = fs::read_to_string(&scores).expect("scores");
+    assert!(table.lines().next().is_some_and(|header| header.ends_with(",seal")), "{table}");
+    let values: Vec<f64> = table.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
+    assert!(values.len() == 120 && values.iter().any(|value| *value != values[0]), "two steps move the selector");
+}

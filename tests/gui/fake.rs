@@ -38,6 +38,8 @@ pub struct Board {
     pub has_vectors: AtomicBool,
     /// While true, the journal fails, and so do looks at references and rankings.
     pub broken: AtomicBool,
+    /// While true, a run goes on calibrating.
+    pub calibrating: AtomicBool,
     /// While true, looks at references and rankings go on.
     pub thinking: AtomicBool,
 }
@@ -276,7 +278,12 @@ impl Backend for Fake {
         Ok(None)
     }
 
-    fn purify(&self, _sets: &OpenSets, plan: &Plan, _observer: &dyn Observer) -> Result<Purified, String> {
+    fn purify(&self, _sets: &OpenSets, plan: &Plan, observer: &dyn Observer) -> Result<Purified, String> {
+        while self.board.calibrating.load(Ordering::Relaxed) {
+            observer.tick("calibrating", 4, Some(10));
+            observer.check().map_err(|cancelled| cancelled.to_string())?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if self.board.broken.load(Ordering::Relaxed) {
             return Err("the vectors are not finite".to_owned());
         }

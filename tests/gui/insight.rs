@@ -29,6 +29,18 @@ fn show(harness: &mut Harness<'_, App>, action: InsightAction) {
     harness.run_steps(3);
 }
 
+/// Draws frames until a text is somewhere: a job says how far it is from its own thread.
+fn appears(harness: &mut Harness<'_, App>, text: &str) {
+    for _ in 0..20_000 {
+        if harness.query_all_by_label_contains(text).count() > 0 {
+            return;
+        }
+        harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("{text:?} does not appear");
+}
+
 #[test]
 fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_failed() {
     let board = Arc::new(Board::default());
@@ -36,8 +48,8 @@ fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_faile
     let mut harness = purified(&board, 500);
     wait(&mut harness, "the check", |app| app.session().insight.health.job.is_some());
     show(&mut harness, InsightAction::ShowData(DataTab::Health));
-    harness.get_by_label("Checking the references");
-    assert!(harness.query_all_by_label_contains("thinking").count() > 0, "it says how far it is");
+    assert!(harness.query_all_by_label("Checking the references").count() > 0);
+    appears(&mut harness, "thinking");
     // Rows are read and decided meanwhile.
     harness.state_mut().send(Action::GoTo(Step::Review));
     wait(&mut harness, "a row", |app| app.session().table.cursor.is_some());
@@ -68,6 +80,29 @@ fn a_check_of_the_references_shows_its_progress_is_stopped_and_says_why_it_faile
 }
 
 #[test]
+fn a_calibration_shows_its_progress_on_every_tab_and_is_stopped() {
+    let board = Arc::new(Board::default());
+    let mut harness = purified(&board, 500);
+    settle(&mut harness);
+    let before = harness.state().session().solved.clone().expect("solved");
+    board.calibrating.store(true, Ordering::Relaxed);
+    harness.state_mut().send(Action::Purify);
+    wait(&mut harness, "the run", |app| app.session().run.job.is_some());
+    for tab in [PurifyTab::Run, PurifyTab::Calibration, PurifyTab::Rankings] {
+        show(&mut harness, InsightAction::ShowPurify(tab));
+        harness.run_steps(2);
+        assert!(harness.query_all_by_label("Purifying").count() > 0, "{tab:?}");
+        appears(&mut harness, "calibrating · 40 % · 4 of 10");
+    }
+    harness.get_by_label("Stop the run").click();
+    wait(&mut harness, "the end", |app| app.session().run.job.is_none());
+    settle(&mut harness);
+    let after = harness.state().session().solved.clone().expect("the result before stays");
+    assert!(Arc::ptr_eq(&before, &after));
+    assert_eq!(harness.query_all_by_label("Purifying").count(), 0);
+}
+
+#[test]
 fn a_comparison_shows_its_progress_is_stopped_and_says_why_it_failed() {
     let board = Arc::new(Board::default());
     let mut harness = purified(&board, 500);
@@ -77,7 +112,8 @@ fn a_comparison_shows_its_progress_is_stopped_and_says_why_it_failed() {
     harness.get_by_label("Compare rankings now").click();
     wait(&mut harness, "the comparison", |app| app.session().insight.rankings.job.is_some());
     harness.run_steps(3);
-    harness.get_by_label("Comparing rankings");
+    // The pane and the list of jobs say so.
+    assert!(harness.query_all_by_label("Comparing rankings").count() > 0);
     harness.get_by_label("Stop comparing").click();
     settle(&mut harness);
     harness.get_by_label("No ranking was compared yet");

@@ -207,11 +207,9 @@ fn rankings_stand_side_by_side_and_a_point_selects_its_row() {
     let names: Vec<&str> = beside.contenders.iter().map(|one| one.name).collect();
     let probe = names.iter().position(|name| *name == "probe").expect("there");
     let cell = window.texts().into_iter().find(|text| text.starts_with("probe and this result:")).expect("a cell");
-    window.harness.get_by_label(&cell).scroll_to_me();
-    // A long way takes the scrolling some frames.
-    window.harness.run_steps(60);
+    let at = window.harness.get_by_label(&cell).rect();
     window.click(&cell);
-    assert_eq!(window.app().session().insight.rankings.pair, Some((probe, 0)));
+    assert_eq!(window.app().session().insight.rankings.pair, Some((probe, 0)), "clicked at {at}");
     let overlap = beside.agreement.of(probe, 0).expect("both drop");
     assert!(window.shows(&format!("overlap of what they drop: {:.1} %", 100.0 * overlap)));
 

@@ -160,6 +160,8 @@ fn settings_apply_when_valid_and_say_what_is_wrong_at_the_field() {
     window.click("Model");
     window.type_into("Model folder", &window.home.path().display().to_string());
     window.until("the finding about the folder", |window| window.shows("This folder lacks config.json"));
+    // The finding has moved what stands below it.
+    window.harness.run_steps(4);
     window.click("Use the default settings");
     assert_eq!(window.app().state().run, dipole::gui::RunSettings::default());
 }

@@ -88,13 +88,13 @@ fn the_reasons_of_one_row_are_those_of_all_rows_and_their_numbers_stand_beside_t
         for (side, toward, grouping) in
             [(&found.safe, reason.safe, safe_groups), (&found.harmful, reason.harmful, harmful_groups)]
         {
-            assert!((side.groups.iter().map(|group| group.share).sum::<f64>() - 1.0).abs() < 1e-9);
+            assert!((side.groups.iter().map(|group| group.share).sum::<f64>() - 1.0).abs() < 1e-3);
             assert_eq!(side.groups.len(), grouping.groups.len());
             let largest = side.groups.first().expect("a group");
             assert_eq!(largest.name, grouping.groups[toward.group].name());
-            assert!((largest.share - toward.share).abs() < 1e-6, "{} and {}", largest.share, toward.share);
+            assert!((largest.share - toward.share).abs() < 6e-5, "{} and {}", largest.share, toward.share);
             let nearest = side.nearest.first().expect("a reference");
-            assert!((nearest.cosine - toward.cosine).abs() < 1e-6);
+            assert!((nearest.cosine - toward.cosine).abs() < 6e-5);
             assert!(side.nearest.windows(2).all(|pair| pair[0].cosine >= pair[1].cosine));
             assert!(found.sentence.starts_with("Judged mainly by "));
         }

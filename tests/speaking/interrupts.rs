@@ -31,7 +31,7 @@ fn a_run_that_is_interrupted_leaves_a_checkpoint_and_resumes_to_the_same_bytes()
     let (whole, part) = (home.path().join("whole"), home.path().join("part"));
     let tune = |out: &Path, more: &[&str]| {
         let out = out.display().to_string();
-        let arguments = ["tune", "--model", &model, "--data", &data, "--out", &out, "--steps", "300", "--rank", "4"];
+        let arguments = ["tune", "--model", &model, "--data", &data, "--out", &out, "--steps", "80", "--rank", "4"];
         command(home.path(), &[&arguments[..], &["--checkpoint-every", "1000", "--precision", "f32"], more].concat())
     };
     ok(&tune(&whole, &[]).output().expect("it runs"));
@@ -45,10 +45,10 @@ fn a_run_that_is_interrupted_leaves_a_checkpoint_and_resumes_to_the_same_bytes()
     let told: Value = serde_json::from_slice(&output.stdout).expect("a result");
     assert_eq!(told["outcome"]["finish"], "stopped");
     let done = told["outcome"]["steps"].as_u64().expect("steps");
-    assert!((3..300).contains(&done) && steps(&part).len() as u64 == done, "{done}");
+    assert!((3..80).contains(&done) && steps(&part).len() as u64 == done, "{done}");
     assert!(part.join("checkpoint.safetensors").is_file());
     ok(&tune(&part, &["--resume"]).output().expect("it runs"));
-    assert_eq!(steps(&part), (1..=300).collect::<Vec<u64>>());
+    assert_eq!(steps(&part), (1..=80).collect::<Vec<u64>>());
     let adapter = |out: &Path| std::fs::read(out.join("adapter/adapter_model.safetensors")).expect("an adapter");
     assert!(adapter(&part) == adapter(&whole), "resumed, the bytes are those of an undisturbed run");
 }

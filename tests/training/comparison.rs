@@ -99,7 +99,7 @@ fn perplexity_is_the_mean_loss_of_supervised_tokens() {
     let (mut loss, mut tokens) = (0.0, 0);
     for row in &rows {
         let hidden = decoder.hidden(&[&row.tokens], dipole::model::Depth::Last, None, &Silent).expect("states");
-        let logits = decoder.logits(&hidden).and_then(|l| Ok(l.to_vec2::<f32>().expect("numbers"))).expect("logits");
+        let logits = decoder.logits(&hidden).expect("logits").to_vec2::<f32>().expect("numbers");
         for at in (1..row.tokens.len()).filter(|at| row.supervised[*at]) {
             let before = &logits[at - 1];
             let sum: f64 = before.iter().map(|logit| f64::from(*logit).exp()).sum();

@@ -4,7 +4,7 @@
 //! Where one harmful file cannot choose among the pairs, the pane says so in place of a heat map that was not used.
 
 use egui::{Align2, FontId, Rect, RichText, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
-use egui_plot::{FilledArea, HoverPosition, Line, LineStyle, Plot, PlotPoints, VLine};
+use egui_plot::{FilledArea, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoints, VLine};
 
 use super::{Cx, widgets};
 use crate::gui::action::{Action, hint};
@@ -335,6 +335,7 @@ fn curve(ui: &mut Ui, solved: &Solved, found: &Calibration, kept: usize) {
         .show_background(false)
         .grid_color(*colours.border_strong)
         .y_axis_min_width(44.0)
+        .y_grid_spacer(|_| (0..=4).map(|at| GridMark { value: f64::from(at) / 4.0, step_size: 0.25 }).collect())
         .y_axis_formatter(
             |mark, _| {
                 if mark.value > 1.001 { String::new() } else { format!("{:.0} %", mark.value * 100.0) }

@@ -217,6 +217,9 @@ fn mark_of(cx: &Cx<'_>, step: Step) -> (Mark, &'static str) {
         Step::Export => (Mark::Open, "write the purified data"),
         Step::Tune if session.tune.live.is_some() => (Mark::Busy, "training"),
         Step::Tune if session.tune.error.is_some() => (Mark::Failed, "the last run failed"),
+        Step::Tune if session.tune.shown.as_ref().is_some_and(|shown| shown.run.has_adapter) => {
+            (Mark::Done, "an adapter is written")
+        }
         Step::Tune => (Mark::Open, "train a model on the kept rows"),
         Step::Compare if session.tune.compare.job.is_some() => (Mark::Busy, "answering"),
         Step::Compare if session.tune.compare.error.is_some() => (Mark::Failed, "the last comparison failed"),

@@ -87,12 +87,15 @@ impl ComparePane {
             models(ui, cx, &choices);
             self.prompts(ui, cx, &choices);
         } else {
+            let gap = std::mem::replace(&mut ui.spacing_mut().item_spacing.x, 28.0);
             ui.columns(2, |columns| {
                 if let [left, right] = columns {
+                    (left.spacing_mut().item_spacing.x, right.spacing_mut().item_spacing.x) = (gap, gap);
                     models(left, cx, &choices);
                     self.prompts(right, cx, &choices);
                 }
             });
+            ui.spacing_mut().item_spacing.x = gap;
         }
         ui.add_space(4.0);
         let compare = &cx.app.session().tune.compare;

@@ -14,7 +14,7 @@ use crate::gui::theme::{self, icons, palette, tokens};
 use crate::gui::words;
 use crate::project::Beside;
 
-/// Side of a cell of the matrix, in points.
+/// Side of a cell of the matrix where there is room, in points.
 const CELL: f32 = 30.0;
 /// Room for the names of the matrix, in points.
 const NAMES: f32 = 100.0;
@@ -201,35 +201,35 @@ fn matrix(ui: &mut Ui, cx: &mut Cx<'_>, beside: &Beside) {
             "Per cent of the rows dropped by either that both drop. Click a cell to draw the two below.",
         );
         ui.add_space(4.0);
-        ScrollArea::horizontal().id_salt("matrix of rankings").show(ui, |ui| {
-            let side = CELL * names.len() as f32;
-            let (rect, _) = ui.allocate_exact_size(vec2(NAMES + side, NAMES * 0.8 + side), Sense::hover());
-            let corner = rect.min + vec2(NAMES, NAMES * 0.8);
-            let small = FontId::proportional(11.0);
-            for (at, name) in names.iter().enumerate() {
-                let left = Rect::from_min_size(pos2(rect.left(), corner.y + CELL * at as f32), vec2(NAMES - 6.0, CELL));
-                let of_pair = pair.is_some_and(|(_, y)| y == at);
-                let ink = if of_pair { *colours.text } else { *colours.muted };
-                widgets::paint_text(ui, left, Align2::RIGHT_CENTER, name, small.clone(), ink, false);
-                let of_pair = pair.is_some_and(|(x, _)| x == at);
-                let ink = if of_pair { *colours.text } else { *colours.muted };
-                let galley = ui.painter().layout_no_wrap((*name).to_owned(), small.clone(), ink);
-                // Turned so that it reads upwards from its column.
-                let foot = pos2(corner.x + CELL * (at as f32 + 0.5) - galley.size().y / 2.0, corner.y - 6.0);
-                ui.painter()
-                    .add(egui::epaint::TextShape::new(foot, galley, ink).with_angle(-std::f32::consts::FRAC_PI_2));
-            }
-            for y in 0..names.len() {
-                for x in 0..names.len() {
-                    let at = corner + vec2(CELL * x as f32, CELL * y as f32);
-                    let cell = Rect::from_min_size(at, vec2(CELL, CELL)).shrink(1.0);
-                    let title = |at: usize| names.get(at).copied().unwrap_or_default();
-                    if draw_cell(ui, cell, beside.agreement.of(x, y), (title(x), title(y)), pair == Some((x, y))) {
-                        cx.send(Action::Insight(InsightAction::ChoosePair(x, y)));
-                    }
+        // No scroll area of its own: it would keep the pane from scrolling to a cell that a key or a screen reader asks for.
+        let cell_side = ((ui.available_width() - NAMES) / names.len().max(1) as f32).clamp(18.0, CELL);
+        let side = cell_side * names.len() as f32;
+        let (rect, _) = ui.allocate_exact_size(vec2(NAMES + side, NAMES * 0.8 + side), Sense::hover());
+        let corner = rect.min + vec2(NAMES, NAMES * 0.8);
+        let small = FontId::proportional(11.0);
+        for (at, name) in names.iter().enumerate() {
+            let left =
+                Rect::from_min_size(pos2(rect.left(), corner.y + cell_side * at as f32), vec2(NAMES - 6.0, cell_side));
+            let of_pair = pair.is_some_and(|(_, y)| y == at);
+            let ink = if of_pair { *colours.text } else { *colours.muted };
+            widgets::paint_text(ui, left, Align2::RIGHT_CENTER, name, small.clone(), ink, false);
+            let of_pair = pair.is_some_and(|(x, _)| x == at);
+            let ink = if of_pair { *colours.text } else { *colours.muted };
+            let galley = ui.painter().layout_no_wrap((*name).to_owned(), small.clone(), ink);
+            // Turned so that it reads upwards from its column.
+            let foot = pos2(corner.x + cell_side * (at as f32 + 0.5) - galley.size().y / 2.0, corner.y - 6.0);
+            ui.painter().add(egui::epaint::TextShape::new(foot, galley, ink).with_angle(-std::f32::consts::FRAC_PI_2));
+        }
+        for y in 0..names.len() {
+            for x in 0..names.len() {
+                let at = corner + vec2(cell_side * x as f32, cell_side * y as f32);
+                let cell = Rect::from_min_size(at, vec2(cell_side, cell_side)).shrink(1.0);
+                let title = |at: usize| names.get(at).copied().unwrap_or_default();
+                if draw_cell(ui, cell, beside.agreement.of(x, y), (title(x), title(y)), pair == Some((x, y))) {
+                    cx.send(Action::Insight(InsightAction::ChoosePair(x, y)));
                 }
             }
-        });
+        }
     });
 }
 

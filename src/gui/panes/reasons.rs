@@ -24,7 +24,11 @@ pub enum Known {
 }
 
 pub fn known(cx: &Cx<'_>, row: u32) -> Known {
-    let reasons = &cx.app.session().insight.reasons;
+    let session = cx.app.session();
+    let reasons = &session.insight.reasons;
+    if !session.solved.as_ref().is_some_and(|solved| reasons.are_of(&solved.purified)) {
+        return Known::No;
+    }
     match reasons.row.of(&row) {
         Some(Ok(found)) => Known::Here(found.clone()),
         Some(Err(error)) => Known::Failed(error.clone()),
@@ -95,7 +99,8 @@ fn groups(ui: &mut Ui, side: &SideReasons, colour: egui::Color32) {
 fn share_line(ui: &mut Ui, group: &GroupShare, colour: egui::Color32) {
     let colours = palette(ui.style());
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
-    let number = Rect::from_min_max(pos2(rect.right() - 52.0, rect.top()), rect.max);
+    // The scroll bar lies over the last points.
+    let number = Rect::from_min_max(pos2(rect.right() - 60.0, rect.top()), rect.max - vec2(8.0, 0.0));
     let room = Rect::from_min_max(rect.min, pos2(number.left() - 4.0, rect.bottom()));
     ui.painter().rect_filled(room, 3.0, *colours.sunken);
     let filled = Rect::from_min_size(room.min, vec2(room.width() * group.share.clamp(0.0, 1.0) as f32, room.height()));

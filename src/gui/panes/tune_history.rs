@@ -12,6 +12,8 @@ use crate::gui::tune::TuneAction;
 use crate::gui::words;
 use crate::project::tuning::StoredRun;
 
+/// Two lines of text, in points.
+const HEIGHT: f32 = 36.0;
 /// Runs shown before the user asks for all.
 const FIRST: usize = 6;
 
@@ -56,7 +58,7 @@ fn row(ui: &mut Ui, cx: &mut Cx<'_>, stored: &StoredRun) {
     let frame = egui::Frame::new().fill(ground).corner_radius(6).inner_margin(egui::Margin::symmetric(10, 6));
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ui.horizontal(|ui| {
+        ui.allocate_ui_with_layout(vec2(ui.available_width(), HEIGHT), Layout::left_to_right(Align::Center), |ui| {
             ui.label(RichText::new(icon).color(ink.of(ui))).on_hover_text(&state);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
@@ -75,7 +77,7 @@ fn row(ui: &mut Ui, cx: &mut Cx<'_>, stored: &StoredRun) {
                 if idle && widgets::icon_button(ui, icons::CHART, &format!("Show {name}")).clicked() {
                     cx.send(Action::Tune(TuneAction::Show(stored.folder.clone())));
                 }
-                let room = vec2(ui.available_width(), 0.0);
+                let room = vec2(ui.available_width(), HEIGHT);
                 ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
                     ui.spacing_mut().item_spacing.y = 0.0;
                     let title = format!("{} on {}", name_of(&run.base), run.origin);

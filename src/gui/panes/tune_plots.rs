@@ -3,7 +3,7 @@
 //! Constraint: a long run is thinned to so many points that a frame costs the same for any number of steps.
 
 use egui::Ui;
-use egui_plot::{HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points};
+use egui_plot::{GridInput, GridMark, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points};
 
 use super::widgets;
 use crate::gui::theme::{palette, small_font};
@@ -43,7 +43,7 @@ fn loss(ui: &mut Ui, steps: &[StepReport]) {
     title(ui, "Loss", &value, "The weighted loss of each step's rows, its running mean, and the held-out loss (dots).");
     let raw = curve(steps, |step| step.loss);
     let smooth = smoothed(&raw);
-    base("loss", steps).show(ui, |plot| {
+    base(ui, "loss", steps).show(ui, |plot| {
         plot.line(Line::new("loss of a step", points(&raw)).color(colours.accent.gamma_multiply(0.35)).width(1.0));
         plot.line(Line::new("running mean", points(&smooth)).color(*colours.accent).width(2.0));
         if !held.is_empty() {
@@ -77,7 +77,7 @@ fn single(ui: &mut Ui, name: &str, now: &str, help: &str, steps: &[StepReport], 
     let colours = palette(ui.style());
     title(ui, name, now, help);
     let curve = curve(steps, of);
-    base(name, steps).include_y(0.0).show(ui, |plot| {
+    base(ui, name, steps).include_y(0.0).show(ui, |plot| {
         plot.line(Line::new(name, points(&curve)).color(*colours.accent).width(1.5));
     });
 }
@@ -113,7 +113,7 @@ fn smoothed(curve: &[[f64; 2]]) -> Vec<[f64; 2]> {
         .collect()
 }
 
-fn base<'a>(id: &str, steps: &[StepReport]) -> Plot<'a> {
+fn base<'a>(ui: &Ui, id: &str, steps: &[StepReport]) -> Plot<'a> {
     let last = steps.last().map_or(0, |step| step.steps.min(step.step.max(10)));
     Plot::new(format!("tune {id}"))
         .height(HEIGHT)
@@ -125,6 +125,9 @@ fn base<'a>(id: &str, steps: &[StepReport]) -> Plot<'a> {
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .show_background(false)
+        .grid_color(*palette(ui.style()).border_strong)
+        .x_grid_spacer(|input| marks(&input, 6.0, 1.0))
+        .y_grid_spacer(|input| marks(&input, 4.0, 0.0))
         .y_axis_min_width(48.0)
         .x_axis_formatter(|mark, _| if mark.value < 0.0 { String::new() } else { format!("{:.0}", mark.value) })
         .y_axis_formatter(|mark, _| short(mark.value))
@@ -134,6 +137,23 @@ fn base<'a>(id: &str, steps: &[StepReport]) -> Plot<'a> {
             }
             HoverPosition::Elsewhere { .. } => None,
         })
+}
+
+/// About `wanted` marks at round values, `least` apart at the least.
+fn marks(input: &GridInput, wanted: f64, least: f64) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let step = round_step((high - low) / wanted).max(least);
+    if !(step > 0.0 && step.is_finite()) {
+        return Vec::new();
+    }
+    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    (first..=last.min(first + 50)).map(|place| GridMark { value: place as f64 * step, step_size: step }).collect()
+}
+
+/// The next of 1, 2, 5 times a power of ten.
+fn round_step(step: f64) -> f64 {
+    let power = 10f64.powf(step.log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|times| times * power).find(|round| *round >= step).unwrap_or(10.0 * power)
 }
 
 /// A figure in few characters: `0.0002` is `2e-4`.
@@ -187,6 +207,12 @@ mod tests {
             assert!(curve.iter().all(|[_, y]| *y == 2.0));
             assert!(smoothed(&curve).iter().all(|[_, y]| (*y - 2.0).abs() < 1e-9), "a flat line stays flat");
         }
+    }
+
+    #[test]
+    fn marks_stand_at_round_values() {
+        assert_eq!([0.03, 0.7, 1.0, 11.0].map(round_step), [0.05, 1.0, 1.0, 20.0]);
+        assert_eq!(round_step(0.0), 0.0);
     }
 
     #[test]

@@ -80,7 +80,8 @@ fn row(ui: &mut Ui, found: &Preview, covered: bool) {
 
 fn job(ui: &Ui, pieces: &[Piece]) -> LayoutJob {
     let colours = palette(ui.style());
-    let font = FontId::monospace(tokens().sizes.mono);
+    // The mono face has ligatures, which would draw `<|` as one sign.
+    let font = FontId::proportional(tokens().sizes.body);
     let mut job = LayoutJob::default();
     for piece in pieces {
         let format = if piece.supervised {

@@ -38,14 +38,18 @@ pub fn ready(ui: &mut Ui, cx: &mut Cx<'_>) {
             (RowsFrom::File, false) => "Fine-tune on these rows, all alike",
         };
         let help = hint(ui.ctx(), &Action::Tune(TuneAction::Start));
-        ui.horizontal_wrapped(|ui| {
-            if widgets::primary(ui, icons::TUNE, label, 200.0, &enabled, &help).clicked() {
-                cx.send(Action::Tune(TuneAction::Start));
-            }
-            if let Err(reason) = &enabled {
-                widgets::muted(ui, reason);
-            }
-        });
+        // Where a result waits, the way on is there.
+        let begin = if is_again {
+            widgets::button_if(ui, icons::TUNE, label, &help, &enabled)
+        } else {
+            widgets::primary(ui, icons::TUNE, label, 200.0, &enabled, &help)
+        };
+        if begin.clicked() {
+            cx.send(Action::Tune(TuneAction::Start));
+        }
+        if let Err(reason) = &enabled {
+            widgets::muted(ui, reason);
+        }
     });
 }
 
@@ -135,7 +139,11 @@ pub fn going_on(ui: &mut Ui, cx: &mut Cx<'_>) {
             } else {
                 (icons::PAUSE, "Pause", "Hold the run at once; nothing is lost, and the memory stays taken.")
             };
-            if widgets::button_if(ui, icon, text, help, &can).clicked() {
+            let can_pause = match live.begun {
+                None if !is_stopping => Err("It has not begun to train yet.".to_owned()),
+                _ => can.clone(),
+            };
+            if widgets::button_if(ui, icon, text, help, &can_pause).clicked() {
                 cx.send(Action::Tune(TuneAction::Pause));
             }
             let help = "End the run after its last whole step, with a checkpoint and an adapter. It can go on later.";
@@ -196,7 +204,7 @@ fn figures(ui: &mut Ui, live: &Live, is_paused: bool) {
         widgets::muted_line(
             ui,
             format!(
-                "{} learnt, {} held out · {} trained numbers · estimated {}{resumed}",
+                "{} learnt, {} held out · {} trained parameters · estimate for the training {}{resumed}",
                 words::rows(begun.rows),
                 words::count(begun.held_out),
                 words::count(begun.parameters),

@@ -118,7 +118,7 @@ fn facts(ui: &mut Ui, model: &BaseModel) {
     let colours = palette(ui.style());
     let spec = &model.facts.spec;
     let text = format!(
-        "{} · {} numbers · {} layers · {} on disk",
+        "{} · {} parameters · {} layers · {}",
         spec.model_type,
         millions(model.facts.parameters()),
         spec.layers,
@@ -127,7 +127,8 @@ fn facts(ui: &mut Ui, model: &BaseModel) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(icons::CHECK).color(*colours.good));
         widgets::muted_line(ui, text).on_hover_text(format!(
-            "{} heads of {}, {} hidden, {} tokens in the vocabulary, made for texts of {} tokens.",
+            "{} on disk. {} heads of {}, {} hidden, {} tokens in the vocabulary, made for texts of {} tokens.",
+            words::bytes(model.facts.stored_bytes),
             spec.heads,
             spec.head_dim,
             words::count(spec.hidden as u64),
@@ -141,13 +142,14 @@ fn facts(ui: &mut Ui, model: &BaseModel) {
     }
 }
 
-/// `7.2 bn`, `494 m`, `0.1 m`.
+/// `7.2 billion`, `494 million`, `23,552`.
 fn millions(count: u64) -> String {
     let millions = count as f64 / 1e6;
     match millions {
-        m if m >= 1000.0 => format!("{:.1} bn", m / 1000.0),
-        m if m >= 10.0 => format!("{m:.0} m"),
-        m => format!("{m:.1} m"),
+        m if m >= 1000.0 => format!("{:.1} billion", m / 1000.0),
+        m if m >= 10.0 => format!("{m:.0} million"),
+        m if m >= 0.1 => format!("{m:.1} million"),
+        _ => words::count(count),
     }
 }
 
@@ -233,7 +235,8 @@ mod tests {
 
     #[test]
     fn sizes_and_paths_are_short() {
-        assert_eq!([millions(100_000), millions(494_000_000), millions(7_240_000_000)], ["0.1 m", "494 m", "7.2 bn"]);
+        let counts = [23_552, 100_000, 494_000_000, 7_240_000_000].map(millions);
+        assert_eq!(counts, ["23,552", "0.1 million", "494 million", "7.2 billion"]);
         assert_eq!(tail(Path::new("/hub/models/qwen")), "models / qwen");
         assert_eq!(tail(Path::new("/qwen")), "qwen");
     }

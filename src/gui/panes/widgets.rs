@@ -196,8 +196,9 @@ pub fn progress_words(snapshot: &crate::jobs::Snapshot, in_bytes: bool) -> Strin
         _ if snapshot.done > 0 => parts.push(amount(snapshot.done)),
         _ => {}
     }
-    if snapshot.stage_seconds > 0.5 && snapshot.done > 0 {
-        parts.push(format!("{} a second", amount((snapshot.done as f64 / snapshot.stage_seconds) as u64)));
+    let done = snapshot.done.saturating_sub(snapshot.from);
+    if snapshot.stage_seconds > 0.5 && done as f64 >= snapshot.stage_seconds {
+        parts.push(format!("{} a second", amount((done as f64 / snapshot.stage_seconds) as u64)));
     }
     if let Some(left) = snapshot.seconds_left() {
         parts.push(format!("{} left", words::duration(left)));

@@ -17,7 +17,8 @@ use tokenizers::Tokenizer;
 use self::spans::spans;
 use self::template::Template;
 use super::ModelError;
-use super::decoder::DecoderSpec;
+use super::decoder::gguf::Vocabulary;
+use super::decoder::{DecoderSpec, is_gguf};
 use super::folder::Folder;
 use super::tokens::TOKENIZER;
 use crate::data::{Row, Speaker};
@@ -74,36 +75,66 @@ pub struct ChatTokenizer {
 }
 
 impl ChatTokenizer {
+    /// Of a Hugging Face directory, or of a GGUF file: the `tokenizer.json` beside it, else what the file carries.
+    ///
     /// # Errors
     /// A file is missing or malformed, or the tokenizer does not fit the model.
     pub fn open(path: &Path, spec: &DecoderSpec) -> Result<Self, ModelError> {
+        if is_gguf(path) {
+            return Self::open_gguf(path, spec);
+        }
         let folder = Folder(path);
         let bytes = folder.required(
             TOKENIZER,
             "save the model with a fast tokenizer (transformers' AutoTokenizer … save_pretrained writes it)",
         )?;
-        let bad = |error: tokenizers::Error| folder.malformed(TOKENIZER, format!("it is no tokenizer: {error}"));
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(bad)?;
+        Self::new(read_tokenizer(folder, &bytes)?, Template::open(folder)?, folder.path(TOKENIZER), spec)
+    }
+
+    fn open_gguf(path: &Path, spec: &DecoderSpec) -> Result<Self, ModelError> {
+        let mut vocabulary = Vocabulary::open(path)?;
+        let folder = Folder(path.parent().unwrap_or_else(|| Path::new("")));
+        let (tokenizer, from) = match folder.bytes(TOKENIZER)? {
+            Some(bytes) => {
+                let tokenizer = read_tokenizer(folder, &bytes)?;
+                vocabulary.check(&tokenizer).map_err(|reason| folder.malformed(TOKENIZER, reason))?;
+                (tokenizer, folder.path(TOKENIZER))
+            }
+            None => {
+                let made = vocabulary.tokenizer().map_err(|reason| ModelError::Unsupported {
+                    path: path.to_owned(),
+                    reason: format!("{reason}; put the tokenizer.json of the same model beside the file"),
+                })?;
+                (made, path.to_owned())
+            }
+        };
+        let (bos, eos) = (vocabulary.special("bos"), vocabulary.special("eos"));
+        Self::new(tokenizer, Template::from_text(path, vocabulary.template(), bos, eos)?, from, spec)
+    }
+
+    fn new(
+        mut tokenizer: Tokenizer,
+        template: Template,
+        path: PathBuf,
+        spec: &DecoderSpec,
+    ) -> Result<Self, ModelError> {
+        let bad = |reason: String| ModelError::Malformed { path: path.clone(), reason };
         tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(bad)?;
-        let template = Template::open(folder)?;
+        tokenizer.with_truncation(None).map_err(|error| bad(format!("it is no tokenizer: {error}")))?;
         let eos = tokenizer.token_to_id(&template.eos).or_else(|| spec.end_tokens.first().copied());
         let mut end = spec.end_tokens.clone();
         end.extend(eos);
         end.sort_unstable();
         end.dedup();
         end.retain(|token| (*token as usize) < spec.vocabulary);
-        let this =
-            Self { tokenizer, template, path: folder.path(TOKENIZER), eos: eos.filter(|eos| end.contains(eos)), end };
+        let eos = eos.filter(|eos| end.contains(eos));
+        let this = Self { tokenizer, template, path: path.clone(), eos, end };
         let largest = this.encode("a").ok().and_then(|(ids, _)| ids.into_iter().max()).unwrap_or(0);
         if largest as usize >= spec.vocabulary {
             let most = spec.vocabulary;
-            return Err(folder.malformed(
-                TOKENIZER,
-                format!(
-                    "it gives token {largest}, but the network has {most} tokens: the files are of different models"
-                ),
-            ));
+            return Err(bad(format!(
+                "it gives token {largest}, but the network has {most} tokens: the files are of different models"
+            )));
         }
         Ok(this)
     }
@@ -273,6 +304,11 @@ impl ChatTokenizer {
     fn is_special(&self, token: u32) -> bool {
         self.tokenizer.get_added_tokens_decoder().get(&token).is_some_and(|token| token.special)
     }
+}
+
+fn read_tokenizer(folder: Folder<'_>, bytes: &[u8]) -> Result<Tokenizer, ModelError> {
+    let bad = |error: tokenizers::Error| folder.malformed(TOKENIZER, format!("it is no tokenizer: {error}"));
+    Tokenizer::from_bytes(bytes).map_err(bad)
 }
 
 /// Token numbers, and the first byte and the end of each in the text.

@@ -5,6 +5,7 @@
 //! methods that Python strings, lists and dictionaries have.
 
 use std::io::Write;
+use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
@@ -71,12 +72,19 @@ impl Template {
             },
             None => (TOKENIZER_CONFIG, named_template(config.get("chat_template"))),
         };
+        let token = |key: &str| token_text(config.get(key));
+        Self::from_text(&folder.path(name), source, token("bos_token"), token("eos_token"))
+    }
+
+    /// From a text that came in the file at `path`, `None` where there was none.
+    pub(super) fn from_text(path: &Path, source: Option<String>, bos: String, eos: String) -> Result<Self, ModelError> {
         let built_in = source.is_none();
         let source = with_plain_tags(&source.unwrap_or_else(|| PLAIN.to_owned()));
-        let environment = environment(source)
-            .map_err(|error| folder.malformed(name, format!("its chat template cannot be read: {error}")))?;
-        let token = |key: &str| token_text(config.get(key));
-        Ok(Self { environment, bos: token("bos_token"), eos: token("eos_token"), built_in })
+        let environment = environment(source).map_err(|error| ModelError::Malformed {
+            path: path.to_owned(),
+            reason: format!("its chat template cannot be read: {error}"),
+        })?;
+        Ok(Self { environment, bos, eos, built_in })
     }
 
     /// The text of a chat. With `ask` it ends where the assistant begins to speak.

@@ -3,14 +3,14 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::cache::LayerCache;
-use super::checkpoint::{Checkpoint, Precision};
-use super::{DecoderSpec, GateActivation, Module};
+use super::source::Source;
+use super::{DecoderSpec, GateActivation, Module, Precision};
 use crate::model::ModelError;
-use crate::model::ops::{Attend, Lora, Span, attention, glu, linear, rms_norm, rope};
+use crate::model::ops::{Attend, Lora, Span, Weight, attention, glu, linear, rms_norm, rope};
 
 #[derive(Debug)]
 struct Linear {
-    weight: Tensor,
+    weight: Weight,
     bias: Option<Tensor>,
 }
 
@@ -43,8 +43,14 @@ pub(super) struct Batch<'a> {
 }
 
 impl Layer {
+    /// As [`super::Decoder::rounds`].
+    pub(super) fn rounds(&self) -> bool {
+        let Self { query, key, value, out, gate, up, down, .. } = self;
+        [query, key, value, out, gate, up, down].iter().any(|map| map.weight.rounds())
+    }
+
     pub(super) fn read(
-        weights: &mut Checkpoint,
+        weights: &mut dyn Source,
         spec: &DecoderSpec,
         number: usize,
         precision: Precision,
@@ -54,12 +60,8 @@ impl Layer {
         let mut map = |module: Module, bias: bool| {
             let (inputs, outputs) = module.sizes(spec);
             let name = at(module.path());
-            let weight = weights.tensor(&format!("{name}.weight"), &[outputs, inputs], precision, device)?;
-            let bias = if bias {
-                Some(weights.tensor(&format!("{name}.bias"), &[outputs], Precision::F32, device)?)
-            } else {
-                None
-            };
+            let weight = weights.matrix(&format!("{name}.weight"), [outputs, inputs], precision, device)?;
+            let bias = if bias { Some(weights.vector(&format!("{name}.bias"), outputs, device)?) } else { None };
             Ok::<_, ModelError>(Linear { weight, bias })
         };
         let (query, key) = (map(Module::Query, spec.qkv_bias)?, map(Module::Key, spec.qkv_bias)?);
@@ -107,6 +109,11 @@ impl Layer {
             rope: spec.rope_of_layer.get(number).copied().unwrap_or(0),
             epsilon: spec.epsilon,
         })
+    }
+
+    /// Of the frozen matrices, in memory.
+    pub(super) fn bytes(&self) -> u64 {
+        Module::ALL.into_iter().map(|module| self.map(module).weight.bytes()).sum()
     }
 
     fn map(&self, module: Module) -> &Linear {
@@ -168,16 +175,15 @@ impl Layer {
 
 /// The scale of a norm in float32, whichever way it is stored.
 pub(super) fn norm(
-    weights: &mut Checkpoint,
+    weights: &mut dyn Source,
     spec: &DecoderSpec,
     name: &str,
     width: usize,
     device: &Device,
 ) -> std::result::Result<Tensor, ModelError> {
-    let weight = weights.tensor(&format!("{name}.weight"), &[width], Precision::F32, device)?;
+    let weight = weights.vector(&format!("{name}.weight"), width, device)?;
     if !spec.norm_plus_one {
         return Ok(weight);
     }
-    let path = weights.files().first().map(|file| file.path().to_owned()).unwrap_or_default();
-    (weight + 1.0).map_err(|error| ModelError::Compute { path, reason: error.to_string() })
+    (weight + 1.0).map_err(|error| ModelError::Compute { path: weights.path(), reason: error.to_string() })
 }

@@ -1,4 +1,4 @@
-//! Causal language models: Llama 2 and 3, Mistral, Qwen2, Qwen3, Gemma3 (text).
+//! Causal language models: Llama 2 and 3, Mistral, Qwen2, Qwen3, Gemma3 (text); Llama and Qwen from GGUF too.
 //!
 //! One forward pass serves embedding, generation (with a cache of keys and values) and training: its steps are
 //! differentiable, and candle records them only for inputs that are variables. Constraints: texts of a batch lie
@@ -9,16 +9,19 @@ mod cache;
 pub(crate) mod checkpoint;
 pub(crate) mod config;
 mod facts;
+pub(crate) mod gguf;
 mod gradient;
 mod identity;
 mod layer;
 mod module;
 mod rope;
+mod source;
 
 pub use cache::KeyValueCache;
 pub use checkpoint::Precision;
 pub use config::{DecoderSpec, GateActivation};
 pub use facts::DecoderFacts;
+pub use gguf::is_gguf;
 pub use gradient::{Example, Gradients, Pass};
 pub use identity::{decoder_hash, is_decoder};
 pub use module::Module;
@@ -26,14 +29,16 @@ pub use rope::{RopeScaling, RopeSpec};
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use self::checkpoint::Checkpoint;
+use self::gguf::Gguf;
 use self::layer::{Batch, Layer, norm};
+use self::source::Source;
 use super::ModelError;
 use super::adapter::Adapter;
 use super::folder::Folder;
-use super::ops::{Lora, Span, linear, rms_norm};
+use super::ops::{Lora, Span, Weight, linear, rms_norm};
 use crate::jobs::Progress;
 
 /// Which hidden states are asked for.
@@ -54,15 +59,15 @@ pub struct Decoder {
     path: PathBuf,
     prefix: &'static str,
     device: Device,
-    table: Tensor,
+    table: Weight,
     layers: Vec<Layer>,
     norm: Tensor,
     /// vocabulary × hidden; the table itself where they are tied.
-    head: Tensor,
+    head: Weight,
 }
 
 impl Decoder {
-    /// Reads a Hugging Face directory.
+    /// Reads a Hugging Face directory, or a GGUF file.
     ///
     /// # Errors
     /// A file is missing or malformed, the architecture is not known, a tensor is missing or of another shape (all
@@ -73,27 +78,41 @@ impl Decoder {
         device: &Device,
         progress: &dyn Progress,
     ) -> Result<Self, ModelError> {
+        if is_gguf(path) {
+            let mut weights = Gguf::open(path)?;
+            let spec = weights.spec().clone();
+            return Self::read(path, spec, &mut weights, precision, device, progress);
+        }
         let folder = Folder(path);
         let bytes = folder.required(config::CONFIG, "give the folder of a language model in Hugging Face layout")?;
         let spec = DecoderSpec::parse(folder, &bytes)?;
-        let mut weights = Checkpoint::open(folder)?;
+        Self::read(path, spec, &mut Checkpoint::open(folder)?, precision, device, progress)
+    }
+
+    fn read(
+        path: &Path,
+        spec: DecoderSpec,
+        weights: &mut dyn Source,
+        precision: Precision,
+        device: &Device,
+        progress: &dyn Progress,
+    ) -> Result<Self, ModelError> {
         let total = spec.layers as u64 + 1;
         progress.tick("reading the model", 0, Some(total));
-        let table = weights.tensor("embed_tokens.weight", &[spec.vocabulary, spec.hidden], precision, device)?;
+        let table = weights.matrix("embed_tokens.weight", [spec.vocabulary, spec.hidden], precision, device)?;
         let mut layers = Vec::with_capacity(spec.layers);
         for number in 0..spec.layers {
             progress.check()?;
-            layers.push(Layer::read(&mut weights, &spec, number, precision, device)?);
+            layers.push(Layer::read(weights, &spec, number, precision, device)?);
             progress.tick("reading the model", number as u64 + 1, Some(total));
         }
-        let norm = norm(&mut weights, &spec, "norm", spec.hidden, device)?;
+        let norm = norm(weights, &spec, "norm", spec.hidden, device)?;
         let head = match weights.head(&spec, precision, device)? {
             Some(head) if !spec.tied => head,
             _ if spec.tied => table.clone(),
             _ => {
-                return Err(
-                    folder.malformed(config::CONFIG, "the head is not tied, but there is no \"lm_head.weight\"")
-                );
+                let reason = "the head is not tied, but there is no \"lm_head.weight\"".to_owned();
+                return Err(ModelError::Malformed { path: weights.path(), reason });
             }
         };
         progress.tick("reading the model", total, Some(total));
@@ -120,7 +139,13 @@ impl Decoder {
 
     /// Bytes of the frozen weights in memory.
     pub fn weight_bytes(&self) -> u64 {
-        facts::parameters(&self.spec) * self.table.dtype().size_in_bytes() as u64
+        let head = if self.spec.tied { 0 } else { self.head.bytes() };
+        self.table.bytes() + head + self.layers.iter().map(Layer::bytes).sum::<u64>()
+    }
+
+    /// Whether states are rounded to bfloat16 before each product on this CPU, as the weights' format makes it fast.
+    pub fn rounds(&self) -> bool {
+        self.head.rounds() || self.layers.iter().any(Layer::rounds)
     }
 
     /// Hidden states of several texts under each other, tokens × hidden.
@@ -234,7 +259,7 @@ impl Decoder {
                 .fault(format!("token {token} was given, the network has {most}: the tokenizer is of another model")));
         }
         let compute = || {
-            let rows = self.table.index_select(&Tensor::new(tokens, &self.device)?, 0)?.to_dtype(DType::F32)?;
+            let rows = self.table.rows(tokens)?;
             if self.spec.embedding_scale == 1.0 { Ok(rows) } else { rows * f64::from(self.spec.embedding_scale) }
         };
         compute().map_err(|error| self.compute(error))

@@ -6,13 +6,13 @@
 use candle_core::{Device, Result, Tensor};
 
 /// How one kind of layer turns its queries and keys.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RopeSpec {
     pub theta: f64,
     pub scaling: RopeScaling,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
     None,
     /// All frequencies divided by `factor`.
@@ -26,6 +26,8 @@ pub enum RopeScaling {
         high: f64,
         original: f64,
     },
+    /// Each frequency divided by its own factor, `head_dim / 2` of them.
+    Factors(Vec<f32>),
 }
 
 impl RopeSpec {
@@ -35,10 +37,11 @@ impl RopeSpec {
             .map(|pair| {
                 // PyTorch's own tables are made from float32 frequencies.
                 let frequency = f64::from(1.0 / (self.theta.powf(2.0 * pair as f64 / head_dim as f64)) as f32);
-                match self.scaling {
+                match &self.scaling {
                     RopeScaling::None => frequency,
                     RopeScaling::Linear { factor } => frequency / factor,
-                    RopeScaling::Llama3 { factor, low, high, original } => {
+                    RopeScaling::Factors(of) => frequency / of.get(pair).copied().map_or(1.0, f64::from),
+                    &RopeScaling::Llama3 { factor, low, high, original } => {
                         let wave = 2.0 * std::f64::consts::PI / frequency;
                         if wave < original / high {
                             frequency

@@ -4,12 +4,10 @@
 //! is made in the same pass. Sums of losses are float64.
 
 use candle_core::{Result, Tensor};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::Par;
 use pulp::Arch;
 
-use super::linear::each_block;
-use super::{fault, plain, tensor, with_floats};
+use super::{Weight, fault, plain, tensor, with_floats};
 use crate::model::kernels::{exp, largest, sum};
 
 /// Rows of a chunk.
@@ -27,14 +25,14 @@ pub(crate) struct HeadLoss {
 /// `hidden` is rows × width, `head` vocabulary × width; a row of weight 0 costs nothing.
 pub(crate) fn cross_entropy(
     hidden: &Tensor,
-    head: &Tensor,
+    head: &Weight,
     targets: &[u32],
     weights: &[f32],
     cap: Option<f32>,
     with_gradient: bool,
 ) -> Result<HeadLoss> {
     let (rows, width) = hidden.dims2()?;
-    let vocabulary = head.dim(0)?;
+    let (vocabulary, _) = head.dims2()?;
     if targets.len() != rows || weights.len() != rows || targets.iter().any(|&target| target as usize >= vocabulary) {
         return fault("targets do not fit the batch or the vocabulary");
     }
@@ -59,7 +57,7 @@ fn one_chunk(
     rows: &[usize],
     hidden: &[f32],
     width: usize,
-    head: &Tensor,
+    head: &Weight,
     vocabulary: usize,
     (targets, weights): (&[u32], &[f32]),
     cap: Option<f32>,
@@ -68,13 +66,7 @@ fn one_chunk(
 ) -> Result<()> {
     let gathered: Vec<f32> = rows.iter().flat_map(|&row| row_of(hidden, row, width)).copied().collect();
     let mut logits = vec![0f32; rows.len() * vocabulary];
-    let of = MatRef::from_row_major_slice(&gathered, rows.len(), width);
-    each_block(head, |start, count, block| {
-        let block = MatRef::from_row_major_slice(block, count, width);
-        let target = MatMut::from_row_major_slice_mut(&mut logits, rows.len(), vocabulary);
-        let target = target.submatrix_mut(0, start, rows.len(), count);
-        matmul(target, Accum::Replace, of, block.transpose(), 1.0, Par::Seq);
-    })?;
+    head.times(&gathered, &mut logits, Par::Seq)?;
     for (&row, logits) in rows.iter().zip(logits.chunks_exact_mut(vocabulary)) {
         let target = targets.get(row).map_or(0, |&target| target as usize);
         let weight = weights.get(row).copied().unwrap_or(0.0);
@@ -87,13 +79,7 @@ fn one_chunk(
         return Ok(());
     }
     let mut dhidden = vec![0f32; rows.len() * width];
-    let dlogits = MatRef::from_row_major_slice(&logits, rows.len(), vocabulary);
-    each_block(head, |start, count, block| {
-        let block = MatRef::from_row_major_slice(block, count, width);
-        let part = dlogits.submatrix(0, start, rows.len(), count);
-        let target = MatMut::from_row_major_slice_mut(&mut dhidden, rows.len(), width);
-        matmul(target, Accum::Add, part, block, 1.0, Par::Seq);
-    })?;
+    head.times_back(&logits, &mut dhidden, Par::Seq)?;
     for (&row, source) in rows.iter().zip(dhidden.chunks_exact(width)) {
         if let Some(target) = gradient.get_mut(row * width..(row + 1) * width) {
             target.copy_from_slice(source);

@@ -1,16 +1,18 @@
 //! y = x·Wᵀ + bias + s·drop(x)·Aᵀ·Bᵀ with W frozen.
 //!
-//! Source: Hu et al., LoRA (2021). W may be float32, bfloat16 or float16; the 16-bit kinds are widened in blocks of
-//! rows, so no float32 copy of a matrix is ever whole in memory.
+//! Source: Hu et al., LoRA (2021). W is widened in blocks of rows where it is not float32. Quantised, and for a few
+//! rows of x (a token that is generated), candle's products of integers are taken: they round x to 8 bits, as llama.cpp
+//! does.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor};
+use candle_core::quantized::QTensor;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-use super::{fault, floats, parallelism, plain, tensor, with_floats};
+use super::{Weight, fault, floats, parallelism, plain, tensor, with_floats};
 
-/// Rows of W that are widened at once.
-const BLOCK: usize = 256;
+/// Up to so many rows of x a quantised W is not widened.
+const FEW: usize = 4;
 
 /// What a low-rank adapter adds to one linear map.
 #[derive(Debug, Clone)]
@@ -59,7 +61,7 @@ fn splitmix(x: u64) -> u64 {
 }
 
 /// `x` is tokens × inputs, `weight` outputs × inputs; the result is tokens × outputs.
-pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, lora: Option<&Lora>) -> Result<Tensor> {
+pub(crate) fn linear(x: &Tensor, weight: &Weight, bias: Option<&Tensor>, lora: Option<&Lora>) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return plain::linear(x, weight, bias, lora);
     }
@@ -73,7 +75,7 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, lora: O
 
 #[derive(Clone)]
 struct Frozen {
-    weight: Tensor,
+    weight: Weight,
     bias: Option<Tensor>,
 }
 
@@ -91,6 +93,11 @@ impl Frozen {
     fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
         let (inputs, outputs) = self.sizes(x)?;
         let rows = x.len() / inputs;
+        if rows <= FEW
+            && let Weight::Quantised(blocks) = &self.weight
+        {
+            return self.few(x, blocks, rows, inputs);
+        }
         let mut y = vec![0f32; rows * outputs];
         if let Some(bias) = &self.bias {
             with_floats(bias, |bias| {
@@ -98,14 +105,18 @@ impl Frozen {
                 Ok(())
             })?;
         }
-        let accumulate = if self.bias.is_some() { Accum::Add } else { Accum::Replace };
-        let of = MatRef::from_row_major_slice(x, rows, inputs);
-        each_block(&self.weight, |start, count, block| {
-            let block = MatRef::from_row_major_slice(block, count, inputs);
-            let target = MatMut::from_row_major_slice_mut(&mut y, rows, outputs).submatrix_mut(0, start, rows, count);
-            matmul(target, accumulate, of, block.transpose(), 1.0, parallelism());
-        })?;
+        self.weight.times(x, &mut y, parallelism())?;
         Ok(y)
+    }
+
+    /// candle multiplies quantised blocks on a pool of its own, one product at a time, whatever pool calls.
+    fn few(&self, x: &[f32], blocks: &QTensor, rows: usize, inputs: usize) -> Result<Vec<f32>> {
+        let x = tensor(x.to_vec(), (rows, inputs))?;
+        let mut y = x.apply_op1_no_bwd(blocks)?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        y.flatten_all()?.to_vec1()
     }
 
     /// dx = g·W.
@@ -116,51 +127,9 @@ impl Frozen {
             return fault("a gradient does not fit the linear map");
         }
         let mut dx = vec![0f32; rows * inputs];
-        let gradient = MatRef::from_row_major_slice(g, rows, outputs);
-        each_block(&self.weight, |start, count, block| {
-            let block = MatRef::from_row_major_slice(block, count, inputs);
-            let part = gradient.submatrix(0, start, rows, count);
-            let target = MatMut::from_row_major_slice_mut(&mut dx, rows, inputs);
-            matmul(target, Accum::Add, part, block, 1.0, parallelism());
-        })?;
+        self.weight.times_back(g, &mut dx, parallelism())?;
         Ok(dx)
     }
-}
-
-/// Gives `f` the rows of a matrix as float32: first row, number of rows, numbers.
-pub(super) fn each_block(weight: &Tensor, mut f: impl FnMut(usize, usize, &[f32])) -> Result<()> {
-    let (rows, width) = weight.dims2()?;
-    let (storage, layout) = weight.storage_and_layout();
-    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-        return fault("a weight must be contiguous and on the CPU");
-    };
-    let mut wide = Vec::new();
-    let mut blocks = |fill: &mut dyn FnMut(std::ops::Range<usize>, &mut Vec<f32>)| {
-        for first in (0..rows).step_by(BLOCK) {
-            let count = BLOCK.min(rows - first);
-            wide.clear();
-            fill(start + first * width..start + (first + count) * width, &mut wide);
-            f(first, count, &wide);
-        }
-    };
-    match storage {
-        CpuStorage::F32(values) => match values.get(start..end) {
-            Some(values) => f(0, rows, values),
-            None => return fault("a weight is shorter than its shape"),
-        },
-        CpuStorage::BF16(values) if values.len() >= end => blocks(&mut |range, wide| {
-            let part = values.get(range).unwrap_or_default();
-            wide.extend(part.iter().map(|x| f32::from_bits(u32::from(x.to_bits()) << 16)));
-        }),
-        CpuStorage::F16(values) if values.len() >= end => blocks(&mut |range, wide| {
-            use half::slice::HalfFloatSliceExt;
-            let part = values.get(range).unwrap_or_default();
-            wide.resize(part.len(), 0.0);
-            part.convert_to_f32_slice(wide);
-        }),
-        _ => return fault("a weight must be float32, bfloat16 or float16"),
-    }
-    Ok(())
 }
 
 impl CustomOp1 for Frozen {

@@ -2,12 +2,14 @@
 //!
 //! candle's fused norms, softmax and rotary positions have no backward pass and drop gradients silently; its matrix
 //! product computes and keeps gradients of frozen weights. These do neither, and keep nothing but their inputs.
-//! Constraints: on the CPU each runs on the calling thread's pool over contiguous float32; on another device the
+//! Constraints: on the CPU each runs on the calling thread's pool over contiguous float32 (candle multiplies a few
+//! rows by quantised blocks on a pool of its own); on another device the
 //! slow composition in [`plain`] runs instead, which is also the oracle in the tests. Rows of a batch lie under each
 //! other without padding: a tensor is tokens × width, and [`Span`]s say which tokens are one text.
 
 mod attention;
 mod cross_entropy;
+mod dots;
 mod glu;
 mod linear;
 mod norm;
@@ -15,6 +17,7 @@ pub(crate) mod plain;
 mod rope;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 pub(crate) use attention::{Attend, attention};
 pub(crate) use cross_entropy::{HeadLoss, cross_entropy};
@@ -22,6 +25,7 @@ pub(crate) use glu::glu;
 pub(crate) use linear::{Dropout, Lora, linear};
 pub(crate) use norm::rms_norm;
 pub(crate) use rope::rope;
+pub(crate) use weight::Weight;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 

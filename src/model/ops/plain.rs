@@ -2,13 +2,13 @@
 //!
 //! Slow, readable, and for any device: the oracle of the operations beside it, and what runs where they do not.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, Result, Tensor};
 
-use super::{Attend, HeadLoss, Lora, Span};
+use super::{Attend, HeadLoss, Lora, Span, Weight};
 use crate::model::decoder::GateActivation;
 
-pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, lora: Option<&Lora>) -> Result<Tensor> {
-    let mut y = x.matmul(&weight.to_dtype(DType::F32)?.t()?)?;
+pub(crate) fn linear(x: &Tensor, weight: &Weight, bias: Option<&Tensor>, lora: Option<&Lora>) -> Result<Tensor> {
+    let mut y = x.matmul(&weight.widened()?.t()?)?;
     if let Some(bias) = bias {
         y = y.broadcast_add(bias)?;
     }
@@ -85,7 +85,7 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[Span], atte
 
 pub(crate) fn cross_entropy(
     hidden: &Tensor,
-    head: &Tensor,
+    head: &Weight,
     targets: &[u32],
     weights: &[f32],
     cap: Option<f32>,
@@ -93,7 +93,7 @@ pub(crate) fn cross_entropy(
 ) -> Result<HeadLoss> {
     let device = hidden.device();
     let hidden = candle_core::Var::from_tensor(&hidden.detach())?;
-    let mut logits = hidden.matmul(&head.to_dtype(DType::F32)?.t()?)?;
+    let mut logits = hidden.matmul(&head.widened()?.t()?)?;
     if let Some(cap) = cap {
         logits = ((logits / f64::from(cap))?.tanh()? * f64::from(cap))?;
     }

@@ -6,10 +6,10 @@ use candle_core::{Device, Result, Tensor, Var};
 use super::*;
 use crate::model::decoder::GateActivation;
 
-/// Numbers from a fixed sequence, in about [-1, 1].
+/// Numbers from a fixed sequence, in about [-1, 1], that bfloat16 holds whole.
 fn numbers(count: usize, salt: u64) -> Vec<f32> {
     let hash = |i: u64| (i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ salt.wrapping_mul(0x2545_F491_4F6C_DD1D));
-    (0..count as u64).map(|i| ((hash(i) >> 40) as f32 / (1 << 23) as f32) - 1.0).collect()
+    (0..count as u64).map(|i| ((hash(i) >> 56) as f32 / 128.0) - 1.0).collect()
 }
 
 fn variable(shape: (usize, usize), salt: u64) -> Var {
@@ -46,7 +46,7 @@ fn linear_maps_with_and_without_adapter() {
     let (a, b) = (variable((4, 300), 4), variable((530, 4), 5));
     let bias = bias.flatten_all().expect("vector").detach();
     for dtype in [DType::F32, DType::BF16, DType::F16] {
-        let w = w.detach().to_dtype(dtype).expect("cast");
+        let w = Weight::from(w.detach().to_dtype(dtype).expect("cast"));
         for bias in [None, Some(&bias)] {
             agree("frozen", &[&x], || linear(&x, &w, bias, None), || plain::linear(&x, &w, bias, None));
             for dropout in [None, Some(Dropout { share: 0.3, seed: 5 })] {
@@ -59,6 +59,35 @@ fn linear_maps_with_and_without_adapter() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn bfloat16_products_of_every_size_are_those_of_rounded_numbers() {
+    let round = |values: &[f32]| -> Vec<f32> { values.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect() };
+    for (rows, outputs, inputs) in [(1, 1, 1), (1, 300, 64), (6, 48, 32), (7, 50, 70), (13, 97, 65), (25, 513, 31)] {
+        let fine = |count, salt| numbers(count, salt).iter().map(|x| x * 1.0123).collect::<Vec<f32>>();
+        let (x, g) = (fine(rows * inputs, 1), fine(rows * outputs, 2));
+        let w = Tensor::from_vec(numbers(outputs * inputs, 3), (outputs, inputs), &Device::Cpu).expect("a matrix");
+        let (narrow, wide) = (Weight::from(w.to_dtype(DType::BF16).expect("cast")), Weight::from(w));
+        // Where the CPU has no such instructions, nothing is rounded.
+        let (given, back) = if narrow.rounds() { (round(&x), round(&g)) } else { (x.clone(), g.clone()) };
+        for par in [faer::Par::Seq, faer::Par::rayon(0)] {
+            let (mut got, mut want) = (vec![0.5f32; rows * outputs], vec![0.5f32; rows * outputs]);
+            narrow.times(&x, &mut got, par).expect("a product");
+            wide.times(&given, &mut want, par).expect("a product");
+            let worst = got.iter().zip(&want).fold(0f32, |a, (g, w)| a.max((g - w).abs()));
+            assert!(worst < 2e-5 * inputs as f32, "{rows}×{outputs}×{inputs}: off by {worst}");
+            // A row is the same whatever rows are beside it.
+            let mut alone = vec![0.5f32; outputs];
+            narrow.times(&x[(rows - 1) * inputs..], &mut alone, par).expect("a product");
+            assert!(!narrow.rounds() || alone == got[(rows - 1) * outputs..]);
+        }
+        let (mut got, mut want) = (vec![0f32; rows * inputs], vec![0f32; rows * inputs]);
+        narrow.times_back(&g, &mut got, faer::Par::Seq).expect("a product");
+        wide.times_back(&back, &mut want, faer::Par::Seq).expect("a product");
+        let worst = got.iter().zip(&want).fold(0f32, |a, (g, w)| a.max((g - w).abs()));
+        assert!(worst < 2e-5 * outputs as f32, "{rows}×{outputs}×{inputs} back: off by {worst}");
     }
 }
 
@@ -110,7 +139,7 @@ fn loss_of_the_head_over_chunk_borders() {
     let targets: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 530).collect();
     let weights: Vec<f32> = numbers(rows, 3).iter().map(|x| if *x < -0.5 { 0.0 } else { x + 0.6 }).collect();
     for cap in [None, Some(1.5)] {
-        let (hidden, head) = (hidden.detach(), head.detach());
+        let (hidden, head) = (hidden.detach(), Weight::from(head.detach()));
         let fast = cross_entropy(&hidden, &head, &targets, &weights, cap, true).expect("a loss");
         let slow = plain::cross_entropy(&hidden, &head, &targets, &weights, cap, true).expect("a loss");
         for (row, (a, b)) in fast.losses.iter().zip(&slow.losses).enumerate() {
@@ -124,10 +153,10 @@ fn loss_of_the_head_over_chunk_borders() {
 fn contradicting_shapes_are_errors() {
     let x = variable((2, 6), 1);
     let w = variable((4, 5), 2).detach();
-    assert!(linear(&x, &w, None, None).is_err());
+    assert!(linear(&x, &w.clone().into(), None, None).is_err());
     assert!(rms_norm(&x, &w.flatten_all().expect("vector"), 1e-5).is_err());
     assert!(rope(&x, &w, &w).is_err());
     let attend = Attend { heads: 1, kv_heads: 1, head_dim: 6, scale: 1.0, window: None };
     assert!(attention(&x, &x, &x, &[Span { queries: 3, keys: 3 }], attend).is_err());
-    assert!(cross_entropy(&x, &variable((4, 6), 3), &[9, 0], &[1.0, 1.0], None, false).is_err());
+    assert!(cross_entropy(&x, &variable((4, 6), 3).detach().into(), &[9, 0], &[1.0, 1.0], None, false).is_err());
 }

@@ -130,7 +130,7 @@ pub fn efficiency(
     } else {
         let rate = products_a_second(threads(study))?;
         about.push(format!(
-            "Fine-tuning is estimated as {PER_PARAMETER} operations a parameter and token over {epochs} epochs at the {:.0} GFLOP/s that a float32 product reached here; --model times a real one.",
+            "Fine-tuning is estimated as {PER_PARAMETER} operations a parameter and token over {epochs} epochs at the {:.0} GFLOP/s that a float32 product reached here, a word or mark counted as one token (models make a third more of them); --model times a real one.",
             rate / 1e9
         ));
         let of = |(name, parameters): (&str, f64)| {

@@ -47,7 +47,7 @@ impl Spread {
 
 /// AUROC over rows (score, positive) with the interval of DeLong, DeLong and Clarke-Pearson 1988 (Biometrics 44, Eq. 5 and
 /// 6), by midranks. `None` without both classes or with a score that is no number. At an AUROC of 0 or 1 the interval
-/// closes on it: the rows show no variance then.
+/// closes on it: the rows show no variance then. A class of one row has no interval.
 pub fn delong(items: &[(f64, bool)]) -> Option<Spread> {
     if items.iter().any(|item| item.0.is_nan()) {
         return None;
@@ -77,9 +77,13 @@ pub fn delong(items: &[(f64, bool)]) -> Option<Spread> {
         negatives_below += tied_negatives;
     }
     let auroc = of_positives.iter().sum::<f64>() / m;
+    if positives == 1 || negatives == 1 {
+        // One row tells nothing of how rows of its class differ.
+        return Some(Spread::exact(auroc));
+    }
     let variance = |values: &[f64]| {
         let count = values.len() as f64;
-        if count < 2.0 { 0.0 } else { values.iter().map(|value| (value - auroc).powi(2)).sum::<f64>() / (count - 1.0) }
+        values.iter().map(|value| (value - auroc).powi(2)).sum::<f64>() / (count - 1.0)
     };
     let error = (variance(&of_positives) / m + variance(&of_negatives) / n).sqrt();
     let half = Normal::standard().inverse_cdf(0.5 + CONFIDENCE / 2.0) * error;

@@ -6,13 +6,15 @@
 
 use std::fmt::Write;
 
-const WIDTH: f64 = 820.0;
-const HEIGHT: f64 = 460.0;
-const LEFT: f64 = 76.0;
-const RIGHT: f64 = 210.0;
+const WIDTH: f64 = 910.0;
+const HEIGHT: f64 = 500.0;
+const LEFT: f64 = 116.0;
+const RIGHT: f64 = 270.0;
 const TOP: f64 = 44.0;
-const BOTTOM: f64 = 84.0;
+const BOTTOM: f64 = 124.0;
 const COLOURS: usize = 8;
+/// A line of more points has no marks.
+const MARKED: usize = 40;
 /// Points of a scatter that are drawn; the data beside it have all.
 const MOST_DOTS: usize = 3000;
 
@@ -125,7 +127,7 @@ impl<'a> Axis<'a> {
 
     fn place(&self, value: f64) -> Option<f64> {
         let share = (measure(self.scale, value)? - self.low) / (self.high - self.low);
-        (-0.001..=1.001).contains(&share).then(|| self.from + share * (self.to - self.from))
+        (-0.001..=1.001).contains(&share).then_some(self.from + share * (self.to - self.from))
     }
 
     /// Values with their labels.
@@ -207,13 +209,12 @@ impl Plot {
         for (number, series) in self.series.iter().enumerate() {
             self.one(out, series, number, &x, &y)?;
             let (colour, left) = (series.colour % COLOURS, WIDTH - RIGHT + 18.0);
-            match series.shape {
-                Shape::Line | Shape::Dashed => writeln!(
-                    out,
-                    "<path class=\"l s{colour}{}\" d=\"M{left:.1} {legend:.1}h24\"/>",
-                    if series.shape == Shape::Dashed { " d" } else { "" }
-                )?,
-                _ => mark(out, number, colour, left + 12.0, legend)?,
+            if matches!(series.shape, Shape::Line | Shape::Dashed) {
+                let dash = if series.shape == Shape::Dashed { " d" } else { "" };
+                writeln!(out, "<path class=\"l s{colour}{dash}\" d=\"M{left:.1} {legend:.1}h24\"/>")?;
+            }
+            if series.shape != Shape::Line && series.shape != Shape::Dashed || series.spots.len() <= MARKED {
+                mark(out, number, colour, left + 12.0, legend)?;
             }
             writeln!(
                 out,
@@ -241,7 +242,9 @@ impl Plot {
             )?;
         }
         let ticks = x.ticks();
-        let is_crowded = matches!(self.x, Scale::Names(_)) && ticks.len() > 5;
+        // About seven units a letter.
+        let wide: usize = ticks.iter().map(|(_, label)| label.chars().count() + 2).sum();
+        let is_crowded = matches!(self.x, Scale::Names(_)) && 7.0 * wide as f64 > right - LEFT;
         for (value, label) in ticks {
             let Some(at) = x.place(value) else { continue };
             writeln!(out, "<path class=\"a\" d=\"M{at:.1} {bottom}v5\"/>")?;
@@ -297,7 +300,7 @@ impl Plot {
                 )?;
             }
             write!(path, "{}{left:.1} {top:.1}", if path.is_empty() { "M" } else { "L" })?;
-            if series.spots.len() <= 40 {
+            if series.spots.len() <= MARKED {
                 mark(out, number, colour, left, top)?;
             }
         }

@@ -58,9 +58,6 @@ impl Table {
     pub fn csv(&self) -> String {
         let is_spread = |at: usize| self.rows.iter().any(|row| matches!(row.get(at), Some(Cell::Spread(_))));
         let spreads: Vec<bool> = (0..self.columns.len()).map(is_spread).collect();
-        let quoted = |text: &str| {
-            if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-        };
         let header: Vec<String> = self
             .columns
             .iter()
@@ -123,6 +120,11 @@ impl Table {
         rows.iter().try_for_each(|row| line(row))?;
         writeln!(out)
     }
+}
+
+/// A text as a field of CSV.
+pub(super) fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 /// What a study found.

@@ -138,7 +138,7 @@ impl Work<'_> {
         }
         for (factor, points, other) in [(5, safe, harmful), (6, harmful, safe)] {
             step(factor);
-            for share in NOISE {
+            for share in NOISE.into_iter().filter(|share| can_exchange(points, other, *share)) {
                 let draws = |seed: u64| -> Result<[Vec<f32>; 2], ProjectError> {
                     let (noisy, left) = exchanged(points, other, share, seed);
                     Ok(if factor == 5 { [noisy, left] } else { [left, noisy] })
@@ -204,6 +204,11 @@ impl Work<'_> {
             retention,
         }))
     }
+}
+
+/// True where the other reference has the rows to make this share of noise and keeps half of its own.
+fn can_exchange(points: Points<'_>, other: Points<'_>, share: f64) -> bool {
+    (share * points.rows as f64).round() as usize <= other.rows / 2
 }
 
 /// A reference of which this share was drawn from the other, and what is left of the other; never more than half of it.
@@ -285,6 +290,7 @@ mod tests {
         assert!(moved.len() == 3 && moved.iter().all(|value| !left.contains(value)), "{noisy:?}");
         assert_eq!(exchanged(safe, harmful, 0.3, 5).0, noisy, "a seed decides the draw");
         assert_ne!(exchanged(safe, harmful, 0.3, 6).0, noisy);
+        assert!(can_exchange(safe, harmful, 0.9) && !can_exchange(harmful, safe, 0.3));
         let (all, left) = exchanged(harmful, safe, 0.9, 5);
         assert_eq!((all.len(), left.len()), (30, 5), "no more than half of the other is taken");
     }

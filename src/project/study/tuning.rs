@@ -2,25 +2,28 @@
 //!
 //! Source: the first experiment of arXiv 2601.07200, in small. Constraints: every arm takes the same number of optimiser
 //! steps from the same model with the same settings; labels choose the rows of the benign arm and the rows held out, and
-//! nothing else; held-out rows are benign and in no arm.
+//! nothing else; held-out rows are benign and in no arm. A finished run is on disk before the next begins.
 
 use std::path::PathBuf;
 
 use candle_core::Device;
 
+use super::records::{self, Records};
 use super::sample::{Quiet, draw};
-use super::{Ground, Plot, Report, Scale, Series, Shape, Spot, Spread, StudySettings, Table, Trial};
+use super::{Cell, Ground, Plot, Report, Scale, Series, Shape, Spot, Spread, StudySettings, Table, Trial};
 use crate::model::{Adapter, ChatTokenizer, Decoder, Sampling};
+use crate::project::ProjectError;
 use crate::project::pipeline::solve;
-use crate::project::{Plan, ProjectError};
 use crate::selection::{Decisions, Selection};
 use crate::training::{
-    self, Comparing, Control, Figures, Prepared, Probe, Silence, TrainError, TrainRow, TrainSettings, Trainer,
+    self, Comparing, Control, Figures, Prepared, Probe, Rate, Silence, TrainError, TrainRow, TrainSettings, Trainer,
     perplexity,
 };
-use crate::transport::{Engine, Observer};
+use crate::transport::{Engine, Observer, Outcome};
 
 const ARMS: [&str; 4] = ["untuned", "all rows", "purified", "benign rows"];
+/// Arms that are taken from each other, by their places.
+const PAIRS: [(usize, usize); 6] = [(1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (2, 3)];
 /// Share of the benign rows that is held out for the perplexity.
 const HELD_OUT: f64 = 0.1;
 const MOST_HELD_OUT: usize = 200;
@@ -40,17 +43,31 @@ pub struct TuningSettings {
     pub threads: usize,
 }
 
-/// What one arm gave, one entry a seed.
-#[derive(Debug, Clone, Default)]
-struct Arm {
+/// What one run gave.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Run {
     rows: usize,
     harmful_rows: usize,
-    refused: Vec<f64>,
-    over_refused: Vec<f64>,
-    perplexity: Vec<f64>,
+    answers: Answers,
+    perplexity: f64,
 }
 
-/// Runs the study on every trial.
+/// Refused prompts, and how many were asked.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Answers {
+    harmful: [usize; 2],
+    harmless: [usize; 2],
+}
+
+impl Run {
+    /// Refused harmful prompts, refused harmless ones, perplexity.
+    fn figures(&self) -> [Option<f64>; 3] {
+        let share = |[refused, of]: [usize; 2]| Rate { refused, of }.share();
+        [share(self.answers.harmful), share(self.answers.harmless), Some(self.perplexity)]
+    }
+}
+
+/// Runs the study on every trial. Runs that `records` has are taken from there.
 ///
 /// # Errors
 /// As [`super::measure`], and where the model cannot be opened or trained.
@@ -58,6 +75,7 @@ pub fn tuning(
     trials: &[Trial],
     study: &StudySettings,
     settings: &TuningSettings,
+    records: &Records,
     engine: &dyn Engine,
     observer: &dyn Observer,
 ) -> Result<Report, ProjectError> {
@@ -66,13 +84,9 @@ pub fn tuning(
         Decoder::open(&settings.model, settings.train.precision, &Device::Cpu, observer).map_err(TrainError::from)?;
     let tokenizer = ChatTokenizer::open(&settings.model, decoder.spec()).map_err(TrainError::from)?;
     let probes = if settings.probes.is_empty() { Probe::built_in() } else { settings.probes.clone() };
-    let measure = Measure { decoder: &decoder, tokenizer: &tokenizer, probes: &probes, threads: settings.threads };
-    let mut table = Table::new(
-        "tuning",
-        "The same model after fine-tuning on different rows",
-        &["trial", "arm", "rows", "harmful_rows", "refused_harmful", "refused_harmless", "perplexity"],
-    );
-    let mut series: Vec<[Series; 2]> = Vec::new();
+    let bench = Bench { decoder: &decoder, tokenizer: &tokenizer, probes: &probes, settings, observer };
+    let common = common(settings, &probes)?;
+    let mut found = Found::new();
     let total = trials.len() as u64 * settings.seeds * ARMS.len() as u64;
     for (at, trial) in trials.iter().enumerate() {
         let ground = Ground::open(trial, study, observer)?;
@@ -81,64 +95,34 @@ pub fn tuning(
         drop(prepared);
         let selection = select(&ground, &purified.outcome)?;
         let rows = training::prepare(&ground.sets.custom, &tokenizer, &settings.train, &Quiet(observer))?;
-        let mut arms = vec![Arm::default(); ARMS.len()];
+        let origin = format!("{} {common}", records::identity("tuning 1", trial, study)?);
+        let mut runs: [Vec<Run>; 4] = Default::default();
         for seed in 0..settings.seeds {
             let (held_out, parts) = split(&rows, &ground.labels, &selection, study.settings.seed.wrapping_add(seed));
-            for (number, arm) in arms.iter_mut().enumerate() {
+            for (number, (arm, name)) in runs.iter_mut().zip(ARMS).enumerate() {
+                observer.check()?;
                 let done = (at as u64 * settings.seeds + seed) * ARMS.len() as u64 + number as u64;
                 observer.tick("fine-tuning", done, Some(total));
                 let part = number.checked_sub(1).and_then(|part| parts.get(part));
-                let train = TrainSettings { seed: settings.train.seed.wrapping_add(seed), ..settings.train.clone() };
-                let adapter = match part {
-                    None => None,
-                    Some(rows) => Some(tuned(&decoder, rows, &train, settings.threads, observer)?),
-                };
-                if let Some(rows) = part {
-                    arm.rows = rows.len();
-                    arm.harmful_rows =
-                        rows.iter().filter(|row| ground.labels.get(row.index).copied().flatten() == Some(true)).count();
-                }
-                measure.take(arm, adapter.as_ref(), &held_out, observer)?;
+                // The untuned model says the same for every seed.
+                let said = arm.first().filter(|_| part.is_none()).map(|run| run.answers);
+                let made_from = blake3::hash(format!("{origin} {name} {seed}").as_bytes()).to_hex().to_string();
+                let (run, _) = records.keep(made_from, || bench.run(part, &ground.labels, &held_out, seed, said))?;
+                arm.push(run);
             }
         }
-        let mut shown = [0, 1].map(|colour| Series {
-            name: format!("{}, {} prompts", ground.name, if colour == 0 { "harmful" } else { "harmless" }),
-            shape: Shape::Marks,
-            colour: at * 2 + colour,
-            spots: Vec::new(),
-        });
-        for (number, (name, arm)) in ARMS.iter().zip(&arms).enumerate() {
-            let (refused, over) = (unit(&arm.refused), unit(&arm.over_refused));
-            for (series, spread) in shown.iter_mut().zip([refused, over]) {
-                series.spots.extend(spread.map(|spread| Spot::of(number as f64, spread)));
-            }
-            table.rows.push(vec![
-                ground.name.as_str().into(),
-                (*name).into(),
-                arm.rows.into(),
-                arm.harmful_rows.into(),
-                refused.into(),
-                over.into(),
-                Spread::mean(&arm.perplexity).into(),
-            ]);
-        }
-        series.push(shown);
+        found.add(at, &ground.name, &runs);
     }
     observer.tick("fine-tuning", total, Some(total));
-    Ok(Report {
-        name: "tuning".to_owned(),
-        about: about(study, settings, &probes),
-        tables: vec![table],
-        plots: vec![Plot {
-            name: "tuning_refusals".to_owned(),
-            title: "Refusals after fine-tuning".to_owned(),
-            x_label: "rows that were trained on".to_owned(),
-            x: Scale::Names(ARMS.iter().map(|arm| (*arm).to_owned()).collect()),
-            y_label: "share of prompts refused (95 % interval over seeds)".to_owned(),
-            y: Scale::Linear,
-            series: series.into_iter().flatten().collect(),
-        }],
-    })
+    Ok(found.report(about(study, settings, &probes)))
+}
+
+/// What decides every run besides its trial, its arm and its seed.
+fn common(settings: &TuningSettings, probes: &[Probe]) -> Result<String, ProjectError> {
+    let mut hash = blake3::Hasher::new();
+    records::model(&mut hash, &settings.model)?;
+    hash.update(format!("{:?} {probes:?} {HELD_OUT} {MOST_HELD_OUT} {ANSWER}", settings.train).as_bytes());
+    Ok(hash.finalize().to_hex().to_string())
 }
 
 fn about(study: &StudySettings, settings: &TuningSettings, probes: &[Probe]) -> Vec<String> {
@@ -158,22 +142,17 @@ fn about(study: &StudySettings, settings: &TuningSettings, probes: &[Probe]) -> 
             "{} prompts, answered greedily with at most {ANSWER} tokens; a refusal is told by the rule of `dipole compare`. Perplexity: of the answers of up to {MOST_HELD_OUT} benign rows that no arm was trained on.",
             probes.len()
         ),
-        "Means over seeds with 95 % intervals of Student's t. A model too small to hold on to its refusals, or to lose them in so few steps, shows no difference: read the intervals.".to_owned(),
+        "Means over seeds with 95 % intervals of Student's t; differences are taken seed by seed. A difference whose interval holds 0 is none that this study shows.".to_owned(),
     ]
 }
 
-fn unit(values: &[f64]) -> Option<Spread> {
-    Spread::mean(values).map(Spread::within_unit)
-}
-
-fn select(ground: &Ground, outcome: &crate::transport::Outcome) -> Result<Selection, ProjectError> {
+fn select(ground: &Ground, outcome: &Outcome) -> Result<Selection, ProjectError> {
     let custom = &ground.sets.custom;
     let numbers: Vec<u64> = (0..custom.len()).filter_map(|index| custom.number(index)).collect();
-    let Plan { selection, .. } = &ground.plan;
-    Ok(Selection::from(outcome, selection, &numbers, custom, &Decisions::default())?)
+    Ok(Selection::from(outcome, &ground.plan.selection, &numbers, custom, &Decisions::default())?)
 }
 
-/// The held-out rows, and the rows of each arm that is trained, with mean weight 1.
+/// The held-out rows, and the rows of each arm that is trained.
 fn split(
     rows: &Prepared,
     labels: &[Option<bool>],
@@ -200,52 +179,148 @@ fn split(
             part.extend(weight.map(|weight| TrainRow { weight, ..row.clone() }));
         }
     }
-    for part in &mut parts {
-        let mean = part.iter().map(|row| row.weight).sum::<f64>() / part.len().max(1) as f64;
-        part.iter_mut().filter(|_| mean > 0.0).for_each(|row| row.weight /= mean);
-    }
     (held_out, parts)
 }
 
-fn tuned(
-    decoder: &Decoder,
-    rows: &[TrainRow],
-    settings: &TrainSettings,
-    threads: usize,
-    observer: &dyn Observer,
-) -> Result<Adapter, ProjectError> {
-    let folder = tempfile::tempdir().map_err(ProjectError::io(&std::env::temp_dir()))?;
-    let prepared = Prepared { rows: rows.to_vec(), ..Prepared::default() };
-    let trainer = Trainer::new(decoder, settings, prepared, folder.path(), threads)?;
-    let outcome = trainer.run(false, &Control::default(), &mut Silence, &Quiet(observer))?;
-    Ok(Adapter::read(&outcome.adapter, decoder).map_err(TrainError::from)?)
-}
-
-/// What every arm is measured with.
-struct Measure<'a> {
+/// What every run shares.
+struct Bench<'a> {
     decoder: &'a Decoder,
     tokenizer: &'a ChatTokenizer,
     probes: &'a [Probe],
-    threads: usize,
+    settings: &'a TuningSettings,
+    observer: &'a dyn Observer,
 }
 
-impl Measure<'_> {
-    fn take(
+impl Bench<'_> {
+    /// Trains on `part`, or on nothing, and measures. `said` are answers that are known already.
+    fn run(
         &self,
-        arm: &mut Arm,
-        adapter: Option<&Adapter>,
+        part: Option<&Vec<TrainRow>>,
+        labels: &[Option<bool>],
         held_out: &[TrainRow],
-        observer: &dyn Observer,
-    ) -> Result<(), ProjectError> {
-        let &Self { decoder, tokenizer, probes, threads } = self;
+        seed: u64,
+        said: Option<Answers>,
+    ) -> Result<Run, ProjectError> {
+        let adapter = part.map(|rows| self.tuned(rows, seed)).transpose()?;
+        let answers = said.map_or_else(|| self.answers(adapter.as_ref()), Ok)?;
+        let threads = self.settings.threads;
+        let perplexity = perplexity(self.decoder, adapter.as_ref(), held_out, threads, &Quiet(self.observer))?.value;
+        let rows = part.map_or(&[][..], Vec::as_slice);
+        let is_harmful = |row: &&TrainRow| labels.get(row.index).copied().flatten() == Some(true);
+        Ok(Run { rows: rows.len(), harmful_rows: rows.iter().filter(is_harmful).count(), answers, perplexity })
+    }
+
+    fn tuned(&self, rows: &[TrainRow], seed: u64) -> Result<Adapter, ProjectError> {
+        let given = &self.settings.train;
+        let settings = TrainSettings { seed: given.seed.wrapping_add(seed), ..given.clone() };
+        let folder = tempfile::tempdir().map_err(ProjectError::io(&std::env::temp_dir()))?;
+        let prepared = Prepared { rows: rows.to_vec(), ..Prepared::default() };
+        let trainer = Trainer::new(self.decoder, &settings, prepared, folder.path(), self.settings.threads)?;
+        let outcome = trainer.run(false, &Control::default(), &mut Silence, &Quiet(self.observer))?;
+        Ok(Adapter::read(&outcome.adapter, self.decoder).map_err(TrainError::from)?)
+    }
+
+    fn answers(&self, adapter: Option<&Adapter>) -> Result<Answers, ProjectError> {
+        let &Self { decoder, tokenizer, probes, settings, observer } = self;
         let sampling = Sampling { max_tokens: ANSWER, ..Sampling::default() };
-        let comparing = Comparing { decoder, tokenizer, sampling: &sampling, threads };
+        let comparing = Comparing { decoder, tokenizer, sampling: &sampling, threads: settings.threads };
         let answers = comparing.answers(&[adapter], probes, &mut |_| {}, &Quiet(observer))?;
         let figures = Figures::of(probes, answers.iter().flatten().map(Some));
-        let share = |rate: &training::Rate| (rate.of > 0).then(|| rate.refused as f64 / rate.of as f64);
-        arm.refused.extend(share(&figures.harmful));
-        arm.over_refused.extend(share(&figures.harmless));
-        arm.perplexity.push(perplexity(decoder, adapter, held_out, threads, &Quiet(observer))?.value);
-        Ok(())
+        let counts = |rate: Rate| [rate.refused, rate.of];
+        Ok(Answers { harmful: counts(figures.harmful), harmless: counts(figures.harmless) })
+    }
+}
+
+/// The tables and plots as they grow, trial by trial.
+struct Found {
+    arms: Table,
+    differences: Table,
+    refusals: Vec<Series>,
+    perplexities: Vec<Series>,
+}
+
+impl Found {
+    fn new() -> Self {
+        let figures = ["refused_harmful", "refused_harmless", "perplexity"];
+        let columns = |first: &[&'static str]| [first, &figures].concat();
+        Self {
+            arms: Table::new(
+                "tuning",
+                "The same model after fine-tuning on different rows",
+                &columns(&["trial", "arm", "rows", "harmful_rows"]),
+            ),
+            differences: Table::new(
+                "tuning_differences",
+                "Differences between arms, seed by seed",
+                &columns(&["trial", "arm", "minus"]),
+            ),
+            refusals: Vec::new(),
+            perplexities: Vec::new(),
+        }
+    }
+
+    /// Adds trial number `at`: the runs of every arm, one a seed.
+    fn add(&mut self, at: usize, name: &str, runs: &[Vec<Run>; 4]) {
+        let marks = |name: String, colour| Series { name, shape: Shape::Marks, colour, spots: Vec::new() };
+        let mut harmful = marks(format!("{name}, harmful prompts"), at * 2);
+        let mut harmless = marks(format!("{name}, harmless prompts"), at * 2 + 1);
+        let mut surprise = marks(name.to_owned(), at);
+        let figure = |run: &Run, which: usize| run.figures().get(which).copied().flatten();
+        for (place, (arm, runs)) in ARMS.iter().zip(runs).enumerate() {
+            let mean = |which| Spread::mean(&runs.iter().filter_map(|run| figure(run, which)).collect::<Vec<_>>());
+            let share = |which| mean(which).map(Spread::within_unit);
+            let (refused, over, perplexity) = (share(0), share(1), mean(2));
+            // Marks of one arm stand beside each other.
+            let x = |shift: f64| place as f64 + shift;
+            harmful.spots.extend(refused.map(|spread| Spot::of(x(-0.06), spread)));
+            harmless.spots.extend(over.map(|spread| Spot::of(x(0.06), spread)));
+            surprise.spots.extend(perplexity.map(|spread| Spot::of(x(0.0), spread)));
+            let count = |of: fn(&Run) -> usize| Cell::from(runs.first().map_or(0, of));
+            let counts = [count(|run| run.rows), count(|run| run.harmful_rows)];
+            let mut row: Vec<Cell> = vec![name.into(), (*arm).into()];
+            row.extend(counts);
+            row.extend([refused, over, perplexity].map(Cell::from));
+            self.arms.rows.push(row);
+        }
+        for (one, other) in PAIRS {
+            let (Some(runs), Some(others)) = (runs.get(one), runs.get(other)) else { continue };
+            let differences = [0, 1, 2].map(|which| {
+                let pairs = runs.iter().zip(others);
+                let by_seed = pairs.filter_map(|(run, other)| Some(figure(run, which)? - figure(other, which)?));
+                Cell::from(Spread::mean(&by_seed.collect::<Vec<_>>()))
+            });
+            let arm = |place: usize| Cell::from(ARMS.get(place).copied().unwrap_or_default());
+            let mut row: Vec<Cell> = vec![name.into(), arm(one), arm(other)];
+            row.extend(differences);
+            self.differences.rows.push(row);
+        }
+        self.refusals.extend([harmful, harmless]);
+        self.perplexities.push(surprise);
+    }
+
+    fn report(self, about: Vec<String>) -> Report {
+        let plot = |name: &str, title: &str, y_label: &str, series| Plot {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            x_label: "rows that were trained on".to_owned(),
+            x: Scale::Names(ARMS.iter().map(|arm| (*arm).to_owned()).collect()),
+            y_label: format!("{y_label} (95 % interval over seeds)"),
+            y: Scale::Linear,
+            series,
+        };
+        Report {
+            name: "tuning".to_owned(),
+            about,
+            tables: vec![self.arms, self.differences],
+            plots: vec![
+                plot("tuning_refusals", "Refusals after fine-tuning", "share of prompts refused", self.refusals),
+                plot(
+                    "tuning_perplexity",
+                    "Perplexity after fine-tuning",
+                    "perplexity of held-out benign answers",
+                    self.perplexities,
+                ),
+            ],
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
 use crate::model::{ChatTokenizer, Decoder};
 use crate::training::{
-    Control, EventLog, Finish, Listener, Prepared, TrainError, TrainEvent, TrainSettings, Trainer, prepare,
+    Control, EventLog, Finish, Listener, Prepared, TrainError, TrainEvent, TrainSettings, Trainer, check_base, prepare,
 };
 
 /// How a run stands.
@@ -113,6 +113,14 @@ impl TuneRun {
         }
     }
 
+    /// Writes it down in its folder.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn record(&self, folder: &Path) -> Result<(), ProjectError> {
+        store::save(folder, self)
+    }
+
     fn hear(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Begin { steps, resumed_at, .. } => (self.steps, self.steps_done) = (*steps, *resumed_at),
@@ -181,6 +189,7 @@ fn train(
     progress: &dyn Progress,
 ) -> Result<Finish, ProjectError> {
     run.settings.check()?;
+    check_base(&run.base)?;
     let decoder = Decoder::open(&run.base, run.settings.precision, &Device::Cpu, progress).map_err(TrainError::from)?;
     let tokenizer = ChatTokenizer::open(&run.base, decoder.spec()).map_err(TrainError::from)?;
     let data = Dataset::open(&run.data, &OpenOptions::default(), progress)?;

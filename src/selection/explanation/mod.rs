@@ -56,7 +56,21 @@ pub struct Reason {
     pub harmful: Toward,
 }
 
+/// A share or a cosine as it is told, in the export and in the window.
+pub fn four_digits(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
 impl Reason {
+    /// Share and cosine to four digits, as the export writes them.
+    pub fn rounded(mut self) -> Self {
+        let Self { safe, harmful, .. } = &mut self;
+        for value in [&mut safe.share, &mut safe.cosine, &mut harmful.share, &mut harmful.cosine] {
+            *value = four_digits(*value);
+        }
+        self
+    }
+
     /// One sentence. `names` are the groups of the safe and of the harmful reference.
     pub fn sentence(&self, safe: &Grouping, harmful: &Grouping) -> String {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
@@ -87,7 +101,7 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explained {
     pub reason: Reason,
-    /// Share of the row's mass on every group of the safe reference; they sum to 1.
+    /// Share of the row's mass on every group of the safe reference; they sum to 1 before they are rounded.
     pub safe_shares: Vec<f64>,
     /// The same of the harmful reference.
     pub harmful_shares: Vec<f64>,
@@ -96,10 +110,10 @@ pub struct Explained {
 impl Explained {
     /// Shares and cosines to four digits after the point, so that a sentence says what a file of so many digits holds.
     pub fn rounded(mut self) -> Self {
-        let round = |value: &mut f64| *value = (*value * 1e4).round() / 1e4;
-        self.safe_shares.iter_mut().chain(&mut self.harmful_shares).for_each(round);
-        let Reason { safe, harmful, .. } = &mut self.reason;
-        [&mut safe.share, &mut safe.cosine, &mut harmful.share, &mut harmful.cosine].into_iter().for_each(round);
+        for share in self.safe_shares.iter_mut().chain(&mut self.harmful_shares) {
+            *share = four_digits(*share);
+        }
+        self.reason = self.reason.rounded();
         self
     }
 }

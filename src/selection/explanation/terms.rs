@@ -16,6 +16,8 @@ const TERMS: usize = 3;
 const SHORTEST: usize = 3;
 const LONGEST: usize = 40;
 const TOO_COMMON: f64 = 0.25;
+/// A word that names a group stands in so many times the share of its texts that it has elsewhere.
+const DISTINCT: f64 = 2.0;
 /// A word that stands in fewer texts of a group is one text's own.
 const FEWEST_TEXTS: u32 = 2;
 
@@ -64,7 +66,8 @@ pub(super) fn distinguishing(
             let all = texts_with.get(word).copied().unwrap_or(0);
             // A group without any other is named by what not all of its texts say.
             let (with, of) = if outside == 0 { (all, inside) } else { (all - texts_inside.min(all), outside) };
-            f64::from(with) >= TOO_COMMON * of as f64
+            let (elsewhere, here) = (f64::from(with) / of as f64, f64::from(texts_inside) / inside.max(1) as f64);
+            elsewhere >= TOO_COMMON || (outside > 0 && here < DISTINCT * elsewhere)
         };
         let mut weighed: Vec<(f64, &String)> = counts
             .iter()

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::{TrainError, TrainRow};
 use crate::jobs::{Cancelled, Progress};
 use crate::model::decoder::Example;
-use crate::model::{Adapter, ChatTokenizer, Decoder, Sampling, Stop, Stream, generate, refusal};
+use crate::model::{Adapter, ChatTokenizer, Decoder, Sampling, Stop, Stream, generate, is_gguf, refusal};
 
 /// A model that answers: the frozen weights, and an adapter or none.
 pub type Side<'a> = Option<&'a Adapter>;
@@ -134,7 +134,9 @@ impl Comparing<'_> {
             }
             on_event(event);
         };
-        side_by_side(tasks, self.threads, &ask, &mut receive)?;
+        // Quantised blocks are multiplied one product at a time on all cores: workers would only queue.
+        let threads = if is_gguf(self.decoder.path()) { 1 } else { self.threads };
+        side_by_side(tasks, threads, &ask, &mut receive)?;
         let whole = answers.into_iter().map(|side| side.into_iter().collect::<Option<Vec<Answer>>>());
         whole.collect::<Option<_>>().ok_or_else(|| Cancelled.into())
     }
@@ -187,12 +189,15 @@ pub fn perplexity(
     Ok(Perplexity { value: (loss / tokens as f64).exp(), rows: rows.len(), tokens })
 }
 
+/// One task by its number, and where it tells what it finds.
+type Work<'a, E> = dyn Fn(usize, &dyn Fn(E)) -> Result<(), TrainError> + Sync + 'a;
+
 /// Does tasks on several threads, in order, and hands what they tell to the thread that called. Each thread has a
 /// pool of one, so that what it calls stays on it.
 fn side_by_side<E: Send>(
     tasks: usize,
     threads: usize,
-    work: &(dyn Fn(usize, &dyn Fn(E)) -> Result<(), TrainError> + Sync),
+    work: &Work<'_, E>,
     receive: &mut dyn FnMut(E),
 ) -> Result<(), TrainError> {
     let threads = threads.clamp(1, 256).min(tasks.max(1));

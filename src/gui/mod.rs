@@ -112,10 +112,7 @@ pub fn run(options: GuiOptions) -> anyhow::Result<()> {
 /// # Errors
 /// No display or no graphics adapter; the message says which.
 pub fn run_with(options: GuiOptions, backend: Arc<dyn Backend>) -> anyhow::Result<()> {
-    let mut saved = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
-    if let Some(starter) = &options.starter {
-        saved.tune.offer(starter);
-    }
+    let saved = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Dipole")

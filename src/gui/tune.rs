@@ -49,14 +49,10 @@ impl TuneChoices {
         remember(&mut self.recent, base);
     }
 
-    /// Offers a model folder: last among those used before, and chosen where none is.
+    /// Chooses a model folder where none is chosen.
     pub fn offer(&mut self, base: &Path) {
         if self.base.trim().is_empty() {
             self.base = base.display().to_string();
-        }
-        if !self.recent.iter().any(|path| path == base) {
-            self.recent.truncate(RECENT - 1);
-            self.recent.push(base.to_owned());
         }
     }
 
@@ -305,13 +301,10 @@ mod tests {
     fn an_offered_model_is_chosen_only_where_none_is() {
         let mut choices = TuneChoices::default();
         choices.offer(Path::new("/m/starter"));
-        assert_eq!((choices.base.as_str(), choices.recent.len()), ("/m/starter", 1));
+        assert_eq!(choices.base, "/m/starter");
         choices.base = "/m/own".to_owned();
-        (0..20).for_each(|k| choices.remember(Path::new(&format!("/m/{k}"))));
         choices.offer(Path::new("/m/starter"));
-        choices.offer(Path::new("/m/starter"));
-        assert_eq!((choices.base.as_str(), choices.recent.len()), ("/m/own", RECENT));
-        assert_eq!(choices.recent.last(), Some(&PathBuf::from("/m/starter")));
+        assert_eq!(choices.base, "/m/own");
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! The small chat model inside the program, unpacked to a Hugging Face directory so that it takes the way of any model.
+//!
+//! Constraint: a copy on disk is compared with the whole content, not with a hash of it, before it is used; files are
+//! replaced atomically, so a reader that has one open keeps what it opened.
 
 use std::path::{Path, PathBuf};
 
@@ -65,6 +68,22 @@ mod tests {
         unpack_starter(&at).expect("unpacks again");
         assert_eq!(std::fs::metadata(&weights).and_then(|found| found.modified()).expect("a time"), written);
         assert!(std::fs::read_to_string(at.join("config.json")).expect("reads").contains("LlamaForCausalLM"));
+        // Damage that changes no length, and a copy that was cut short.
+        let mut bytes = std::fs::read(&weights).expect("reads");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        for damaged in [&bytes[..], &bytes[..last / 2]] {
+            std::fs::write(&weights, damaged).expect("writes");
+            unpack_starter(&at).expect("unpacks again");
+            let found = std::fs::read(&weights).expect("reads");
+            assert!(FILES.iter().any(|(name, content)| *name == "model.safetensors" && *content == found));
+        }
+        let mut names: Vec<_> =
+            std::fs::read_dir(&at).expect("lists").flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        let mut all = FILES.map(|(name, _)| std::ffi::OsString::from(name));
+        all.sort();
+        assert_eq!(names, all, "nothing half-written stays");
         let own = folder.path().join("own");
         assert_eq!(model_folder(&own, &at).expect("own"), own);
     }

@@ -375,7 +375,7 @@ pub struct TuningStudy {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,
     /// Optimiser steps of each run
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
     /// Highest step size of the optimiser
     #[arg(long, default_value_t = 1e-3)]

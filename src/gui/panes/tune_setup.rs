@@ -114,7 +114,15 @@ pub fn model(ui: &mut Ui, cx: &mut Cx<'_>) {
         }
     }
     match cx.app.session().tune.base.found() {
-        Some(Ok(model)) => facts(ui, model),
+        Some(Ok(model)) => {
+            facts(ui, model);
+            if is_starter {
+                widgets::muted(
+                    ui,
+                    "For demonstration: it refuses and chats a little. Use a model of yours for real work.",
+                );
+            }
+        }
         Some(Err(error)) => wrong(ui, cx, error),
         None if choices.base.trim().is_empty() => {
             widgets::muted(

@@ -27,6 +27,8 @@ const PAIRS: [(usize, usize); 6] = [(1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (2, 
 /// Share of the benign rows that is held out for the perplexity.
 const HELD_OUT: f64 = 0.1;
 const MOST_HELD_OUT: usize = 200;
+/// Place among the figures of a run.
+const LOG_PERPLEXITY: usize = 2;
 /// Tokens of an answer; a refusal shows in its first words.
 const ANSWER: usize = 40;
 
@@ -60,10 +62,10 @@ struct Answers {
 }
 
 impl Run {
-    /// Refused harmful prompts, refused harmless ones, perplexity.
+    /// Refused harmful prompts, refused harmless ones, logarithm of the perplexity.
     fn figures(&self) -> [Option<f64>; 3] {
         let share = |[refused, of]: [usize; 2]| Rate { refused, of }.share();
-        [share(self.answers.harmful), share(self.answers.harmless), Some(self.perplexity)]
+        [share(self.answers.harmful), share(self.answers.harmless), Some(self.perplexity.ln())]
     }
 }
 
@@ -142,7 +144,7 @@ fn about(study: &StudySettings, settings: &TuningSettings, probes: &[Probe]) -> 
             "{} prompts, answered greedily with at most {ANSWER} tokens; a refusal is told by the rule of `dipole compare`. Perplexity: of the answers of up to {MOST_HELD_OUT} benign rows that no arm was trained on.",
             probes.len()
         ),
-        "Means over seeds with 95 % intervals of Student's t; differences are taken seed by seed. A difference whose interval holds 0 is none that this study shows.".to_owned(),
+        "Means over seeds with 95 % intervals of Student's t, of perplexities geometric ones; arms are compared seed by seed. A difference whose interval holds 0, or a ratio whose interval holds 1, is none that this study shows.".to_owned(),
     ]
 }
 
@@ -180,6 +182,11 @@ fn split(
         }
     }
     (held_out, parts)
+}
+
+/// A mean of logarithms as a geometric mean.
+fn exp(of: Spread) -> Spread {
+    Spread { value: of.value.exp(), low: of.low.exp(), high: of.high.exp() }
 }
 
 /// What every run shares.
@@ -241,18 +248,17 @@ struct Found {
 
 impl Found {
     fn new() -> Self {
-        let figures = ["refused_harmful", "refused_harmless", "perplexity"];
-        let columns = |first: &[&'static str]| [first, &figures].concat();
+        let columns = |first: &[&'static str], last| [first, &["refused_harmful", "refused_harmless", last]].concat();
         Self {
             arms: Table::new(
                 "tuning",
                 "The same model after fine-tuning on different rows",
-                &columns(&["trial", "arm", "rows", "harmful_rows"]),
+                &columns(&["trial", "arm", "rows", "harmful_rows"], "perplexity"),
             ),
             differences: Table::new(
                 "tuning_differences",
-                "Differences between arms, seed by seed",
-                &columns(&["trial", "arm", "minus"]),
+                "Arms beside each other, seed by seed: shares as differences, perplexity as a ratio",
+                &columns(&["trial", "arm", "beside"], "perplexity_ratio"),
             ),
             refusals: Vec::new(),
             perplexities: Vec::new(),
@@ -269,7 +275,7 @@ impl Found {
         for (place, (arm, runs)) in ARMS.iter().zip(runs).enumerate() {
             let mean = |which| Spread::mean(&runs.iter().filter_map(|run| figure(run, which)).collect::<Vec<_>>());
             let share = |which| mean(which).map(Spread::within_unit);
-            let (refused, over, perplexity) = (share(0), share(1), mean(2));
+            let (refused, over, perplexity) = (share(0), share(1), mean(LOG_PERPLEXITY).map(exp));
             // Marks of one arm stand beside each other.
             let x = |shift: f64| place as f64 + shift;
             harmful.spots.extend(refused.map(|spread| Spot::of(x(-0.06), spread)));
@@ -287,7 +293,8 @@ impl Found {
             let differences = [0, 1, 2].map(|which| {
                 let pairs = runs.iter().zip(others);
                 let by_seed = pairs.filter_map(|(run, other)| Some(figure(run, which)? - figure(other, which)?));
-                Cell::from(Spread::mean(&by_seed.collect::<Vec<_>>()))
+                let mean = Spread::mean(&by_seed.collect::<Vec<_>>());
+                Cell::from(if which == LOG_PERPLEXITY { mean.map(exp) } else { mean })
             });
             let arm = |place: usize| Cell::from(ARMS.get(place).copied().unwrap_or_default());
             let mut row: Vec<Cell> = vec![name.into(), arm(one), arm(other)];

@@ -299,6 +299,8 @@ pub enum StudyKind {
     Robustness(Drawn),
     /// Seconds and memory of each stage, from 100 rows to 100,000, beside fine-tuning on the same rows
     Efficiency(Efficiency),
+    /// Refusals and perplexity of one model after fine-tuning on all rows, on the purified ones, and on the benign ones
+    Tuning(TuningStudy),
 }
 
 /// What most studies take.
@@ -349,6 +351,44 @@ pub struct Efficiency {
     /// Time fine-tuning with this language model instead of estimating it
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TuningStudy {
+    #[command(flatten)]
+    pub measured: Measured,
+    /// One contaminated set instead of --data; its labels choose the benign arm and the rows held out, nothing else
+    #[arg(long, value_name = "FILE", conflicts_with = "data", requires_all = ["labels", "safe", "harmful"])]
+    pub custom: Option<PathBuf>,
+    /// CSV with `index` and `_label` of every row of --custom
+    #[arg(long, value_name = "FILE", requires = "custom")]
+    pub labels: Option<PathBuf>,
+    /// Trusted rows that look like the task (repeat)
+    #[arg(long, value_name = "FILE", requires = "custom")]
+    pub safe: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "custom")]
+    pub harmful: Option<PathBuf>,
+    /// The model that is fine-tuned: a Hugging Face directory, or the built-in `starter`
+    #[arg(long, visible_alias = "base", value_name = "DIR", default_value = crate::project::STARTER)]
+    pub model: PathBuf,
+    /// Runs of each arm; a finished one is kept in OUT/runs, and a study that was ended goes on there
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Optimiser steps of each run
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    /// Highest step size of the optimiser
+    #[arg(long, default_value_t = 1e-3)]
+    pub learning_rate: f64,
+    /// Rows of one optimiser step
+    #[arg(long, default_value_t = 16)]
+    pub batch: usize,
+    /// Longer rows are cut to so many tokens
+    #[arg(long, default_value_t = 256)]
+    pub max_tokens: usize,
+    /// Prompts, each with its word `kind`: harmful or harmless [default: the built-in list]
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

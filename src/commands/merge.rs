@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::terminal::{Terminal, thousands};
 use crate::model;
+use crate::project::{Folders, model_folder};
 
 #[derive(Debug, clap::Args)]
 pub struct Merge {
@@ -20,7 +21,12 @@ pub struct Merge {
 }
 
 pub fn run(arguments: &Merge, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let merged = model::merge(&arguments.model, &arguments.adapter, &arguments.out, terminal)?;
+    let merged = model::merge(
+        &model_folder(&arguments.model, &Folders::of_user().starter)?,
+        &arguments.adapter,
+        &arguments.out,
+        terminal,
+    )?;
     let text = format!(
         "merged {} matrices, copied {} tensors, {} bytes\nmodel: {}\n",
         thousands(merged.adapted),

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::terminal::Terminal;
 use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Precision, Sampling};
+use crate::project::{Folders, model_folder};
 
 #[derive(Debug, clap::Args)]
 pub struct Speaking {
-    /// A language model: a Hugging Face directory, or a .gguf file
+    /// A language model: a Hugging Face directory, a .gguf file, or the built-in `starter`
     #[arg(long, visible_alias = "base", value_name = "DIR|FILE")]
     pub model: PathBuf,
     /// 0 always takes the likeliest token
@@ -37,8 +38,9 @@ pub struct Speaking {
 
 impl Speaking {
     pub fn open(&self, terminal: &Terminal) -> anyhow::Result<(Decoder, ChatTokenizer)> {
-        let decoder = Decoder::open(&self.model, self.precision, &self.device.open()?, terminal)?;
-        let tokenizer = ChatTokenizer::open(&self.model, decoder.spec())?;
+        let model = model_folder(&self.model, &Folders::of_user().starter)?;
+        let decoder = Decoder::open(&model, self.precision, &self.device.open()?, terminal)?;
+        let tokenizer = ChatTokenizer::open(&model, decoder.spec())?;
         if tokenizer.has_built_in_template() {
             terminal.say("warning: the model has no chat template; a plain one stands in");
         }

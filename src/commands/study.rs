@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::arguments::{Measured, Quality, Study, StudyKind};
+use super::arguments::{Measured, Quality, Study, StudyKind, TuningStudy};
 use super::terminal::Terminal;
 use crate::embedding::EncoderChoice;
-use crate::project::study::{self, EfficiencySettings, Measurement, Records, Report, StudySettings, Trial};
+use crate::project::study::{
+    self, EfficiencySettings, Measurement, Records, Report, StudySettings, Trial, TuningSettings,
+};
 use crate::project::{self, Folders, ProjectError};
 use crate::selection::SelectionSettings;
+use crate::training::{Probe, ProbeKind, TrainSettings};
 use crate::transport::{CpuEngine, Observer, Settings};
 
 pub fn run(arguments: &Study, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -28,24 +31,79 @@ pub fn run(arguments: &Study, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             study::robustness(trials, study, given.seeds, &CpuEngine::default(), observer)
         }),
         StudyKind::Efficiency(given) => {
-            let settings = EfficiencySettings { largest: given.largest as usize, model: given.model.clone() };
+            let starter = Folders::of_user().starter;
+            let model = given.model.as_ref().map(|model| project::model_folder(model, &starter)).transpose()?;
+            let settings = EfficiencySettings { largest: given.largest as usize, model };
             measured(&given.measured, terminal, &|trials, study, observer| {
                 study::efficiency(trials, study, &settings, &CpuEngine::default(), observer)
             })
         }
+        StudyKind::Tuning(given) => tuning(given, terminal),
     }
 }
+
+/// Prompts of a file that a study asks at most.
+const MOST_PROMPTS: usize = 1_000;
 
 /// A study from trials to a report.
 type Work<'a> = dyn Fn(&[Trial], &StudySettings, &dyn Observer) -> Result<Report, ProjectError> + 'a;
 
+/// The same model on all rows, the purified and the benign ones.
+fn tuning(arguments: &TuningStudy, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let prompts = arguments.prompts.as_ref();
+    let settings = TuningSettings {
+        model: project::model_folder(&arguments.model, &Folders::of_user().starter)?,
+        train: TrainSettings {
+            steps: Some(arguments.steps),
+            learning_rate: arguments.learning_rate,
+            batch_rows: arguments.batch,
+            max_tokens: arguments.max_tokens,
+            // A run is short: whole runs are kept, no parts of one.
+            checkpoint_every: arguments.steps,
+            seed: arguments.measured.seed,
+            ..TrainSettings::default()
+        },
+        probes: prompts
+            .map(|path| Probe::read(path, ProbeKind::Unlabelled, MOST_PROMPTS, terminal))
+            .transpose()?
+            .unwrap_or_default(),
+        seeds: arguments.seeds,
+        threads: super::threads(arguments.measured.threads),
+    };
+    let records = Records::open(arguments.measured.out.join("runs"))?;
+    let own = match (&arguments.custom, &arguments.labels, &arguments.harmful) {
+        (Some(custom), Some(labels), Some(harmful)) => {
+            let (custom, labels, harmful) = (custom.clone(), labels.clone(), harmful.clone());
+            Some(Trial { custom, labels, safe: arguments.safe.clone(), harmful })
+        }
+        _ => None,
+    };
+    let trials = own.map_or_else(|| trials(&arguments.measured), |trial| Ok(vec![trial]))?;
+    measured_on(trials, &arguments.measured, terminal, &|trials, study, observer| {
+        study::tuning(trials, study, &settings, &records, &CpuEngine::default(), observer)
+    })
+}
+
+/// Those of the given folder, or the sample.
+fn trials(arguments: &Measured) -> anyhow::Result<Vec<Trial>> {
+    Ok(match &arguments.data {
+        Some(data) => study::trials(data)?,
+        None => study::demo(&Folders::of_user().demo)?,
+    })
+}
+
 /// Runs a study on the given data or the sample, writes what it found, and says where.
 fn measured(arguments: &Measured, terminal: &Terminal, work: &Work<'_>) -> anyhow::Result<ExitCode> {
+    measured_on(trials(arguments)?, arguments, terminal, work)
+}
+
+fn measured_on(
+    mut trials: Vec<Trial>,
+    arguments: &Measured,
+    terminal: &Terminal,
+    work: &Work<'_>,
+) -> anyhow::Result<ExitCode> {
     let folders = Folders::of_user();
-    let mut trials = match &arguments.data {
-        Some(data) => study::trials(data)?,
-        None => study::demo(&folders.demo)?,
-    };
     narrow(&mut trials, arguments.only.as_deref())?;
     let settings = StudySettings {
         encoder: arguments.encoder.clone(),

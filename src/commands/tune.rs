@@ -14,6 +14,7 @@ use crate::data::{Dataset, OpenOptions};
 use crate::jobs::Progress;
 use crate::model::{ChatTokenizer, Decoder, DeviceChoice, Module, Precision};
 use crate::project::tuning::rows_file;
+use crate::project::{Folders, model_folder};
 use crate::training::{
     Control, EventLog, Finish, Prepared, Schedule, TrainEvent, TrainSettings, Trainer, check_base, prepare,
 };
@@ -23,7 +24,7 @@ pub struct Tune {
     /// An export folder of `dipole purify`, or a file of rows; a row's number `weight` scales its loss
     #[arg(long, value_name = "DIR|FILE")]
     pub data: PathBuf,
-    /// The model to fine-tune: a Hugging Face directory
+    /// The model to fine-tune: a Hugging Face directory, or the built-in `starter`
     #[arg(long, visible_alias = "base", value_name = "DIR")]
     pub model: PathBuf,
     /// Where adapter/, events.jsonl and the checkpoint go
@@ -97,10 +98,11 @@ pub struct Tune {
 pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let settings = settings(arguments)?;
     settings.check()?;
-    check_base(&arguments.model)?;
+    let model = model_folder(&arguments.model, &Folders::of_user().starter)?;
+    check_base(&model)?;
     let path = rows_file(&arguments.data)?;
-    let decoder = Decoder::open(&arguments.model, settings.precision, &arguments.device.open()?, terminal)?;
-    let tokenizer = ChatTokenizer::open(&arguments.model, decoder.spec())?;
+    let decoder = Decoder::open(&model, settings.precision, &arguments.device.open()?, terminal)?;
+    let tokenizer = ChatTokenizer::open(&model, decoder.spec())?;
     let data = Dataset::open(&path, &OpenOptions::default(), terminal)?;
     if let Some(rows) = arguments.preview {
         return preview(&data, &tokenizer, &settings, rows, terminal);

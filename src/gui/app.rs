@@ -77,7 +77,10 @@ impl App {
         let ctx = cc.egui_ctx.clone();
         theme::apply(&ctx);
         let state = options.state_file().map_or_else(AppState::default, |path| AppState::load(&path));
-        let state = AppState { dark: options.dark.unwrap_or(state.dark), ..state };
+        let mut state = AppState { dark: options.dark.unwrap_or(state.dark), ..state };
+        if let Some(starter) = &options.starter {
+            state.tune.offer(starter);
+        }
         ctx.set_theme(if state.dark { egui::Theme::Dark } else { egui::Theme::Light });
         let has_map = cc.wgpu_render_state.as_ref().is_some_and(super::map::install);
         let engine = backend.engine();

@@ -13,6 +13,7 @@ use super::tune::{TuneAction, failure};
 use crate::jobs::{Job, JobContext, JobState, Progress};
 use crate::model::{Adapter, ChatTokenizer, Decoder, Precision, Sampling};
 use crate::project::tuning::{StoredRun, held_out_rows};
+use crate::project::unpack_starter;
 use crate::training::{Comparing, ComparisonEvent, Probe, perplexity};
 
 /// Prompts of a file that are asked.
@@ -28,6 +29,8 @@ struct Request {
     typed: String,
     /// The run that made the adapter, where it is known.
     run: Option<StoredRun>,
+    /// The base is the built-in model.
+    is_starter: bool,
     threads: usize,
 }
 
@@ -89,7 +92,8 @@ impl App {
         let typed = self.session.tune.compare.typed.clone();
         let threads = self.state.tune.threads(self.options.threads);
         let title = Some((name_of(&base), run.as_ref().map_or_else(|| name_of(&adapter), |run| name_of(&run.folder))));
-        let request = Request { base, adapter, choices, typed: typed.clone(), run, threads };
+        let is_starter = self.options.starter.as_ref() == Some(&base);
+        let request = Request { base, adapter, choices, typed: typed.clone(), run, is_starter, threads };
         let work = move |context: &JobContext<CompareEvent>| answer(&request, context);
         let job = Some(Job::spawn("Comparing answers", self.waker(), work));
         self.session.tune.compare = CompareState { typed, job, title, ..CompareState::default() };
@@ -161,6 +165,9 @@ fn answer(request: &Request, context: &JobContext<CompareEvent>) -> Result<Compa
         }
     };
     context.emit(CompareEvent::Probes(probes.clone()));
+    if request.is_starter {
+        unpack_starter(&request.base).map_err(say)?;
+    }
     let precision = request.run.as_ref().map_or(Precision::Stored, |run| run.run.settings.precision);
     let decoder = Decoder::open(&request.base, precision, &Device::Cpu, context).map_err(say)?;
     let tokenizer = ChatTokenizer::open(&request.base, decoder.spec()).map_err(say)?;

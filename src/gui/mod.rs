@@ -67,6 +67,8 @@ pub struct GuiOptions {
     pub cache_dir: Option<PathBuf>,
     /// Folder that holds all projects and the window's own settings.
     pub project_root: Option<PathBuf>,
+    /// Folder of the model that is offered for fine-tuning; unpacked when it is first looked at.
+    pub starter: Option<PathBuf>,
     /// Worker threads; 0 takes all cores.
     pub threads: usize,
     /// Overrides the saved theme.
@@ -102,7 +104,7 @@ pub fn run(options: GuiOptions) -> anyhow::Result<()> {
         project_root: options.project_root.clone().unwrap_or(folders.projects),
         sample: folders.demo,
     };
-    run_with(options, Arc::new(backend))
+    run_with(GuiOptions { starter: Some(folders.starter), ..options }, Arc::new(backend))
 }
 
 /// Opens the window over a backend and returns when it is closed.

@@ -49,6 +49,13 @@ impl TuneChoices {
         remember(&mut self.recent, base);
     }
 
+    /// Chooses a model folder where none is chosen.
+    pub fn offer(&mut self, base: &Path) {
+        if self.base.trim().is_empty() {
+            self.base = base.display().to_string();
+        }
+    }
+
     pub fn base_path(&self) -> PathBuf {
         PathBuf::from(self.base.trim())
     }
@@ -289,6 +296,16 @@ pub fn failure(failure: JobFailure) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offered_model_is_chosen_only_where_none_is() {
+        let mut choices = TuneChoices::default();
+        choices.offer(Path::new("/m/starter"));
+        assert_eq!(choices.base, "/m/starter");
+        choices.base = "/m/own".to_owned();
+        choices.offer(Path::new("/m/starter"));
+        assert_eq!(choices.base, "/m/own");
+    }
 
     #[test]
     fn recent_models_are_few_and_each_is_there_once() {

@@ -12,6 +12,7 @@ use crate::data::{Dataset, OpenOptions, Row};
 use crate::jobs::{Job, JobContext, JobState};
 use crate::model::{ChatTokenizer, DecoderFacts};
 use crate::project::tuning::rows_file;
+use crate::project::unpack_starter;
 use crate::training::{MemoryEstimate, steps_of};
 
 /// How long a forecast stands.
@@ -41,8 +42,14 @@ impl App {
     pub(super) fn follow_choices(&mut self) {
         let (base, file) = (self.state.tune.base_path(), self.state.tune.file_path());
         let (wake, wake_rows) = (self.waker(), self.waker());
+        let starter = self.options.starter.clone();
         let tune = &mut self.session.tune;
-        tune.base.follow(&base, "Looking at the base model", wake, |path, _| look_at_model(path));
+        tune.base.follow(&base, "Looking at the base model", wake, move |path, _| {
+            if starter.as_deref() == Some(path) {
+                unpack_starter(path).map_err(|error| error.to_string())?;
+            }
+            look_at_model(path)
+        });
         if self.state.tune.rows_from == RowsFrom::File {
             tune.rows.follow(&file, "Reading the rows", wake_rows, |path, context| {
                 let path = rows_file(path).map_err(|error| error.to_string())?;

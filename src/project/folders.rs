@@ -11,6 +11,8 @@ pub struct Folders {
     pub projects: PathBuf,
     /// The unpacked sample data.
     pub demo: PathBuf,
+    /// The unpacked starter model.
+    pub starter: PathBuf,
 }
 
 impl Folders {
@@ -25,12 +27,18 @@ impl Folders {
                 cache: Some(dirs.cache_dir().to_owned()),
                 projects: dirs.data_dir().join("projects"),
                 demo: dirs.data_dir().join("demo"),
+                starter: dirs.data_dir().join("models").join("starter"),
             },
             None => Self::under(std::env::temp_dir().join("dipole")),
         }
     }
 
     fn under(home: PathBuf) -> Self {
-        Self { cache: Some(home.join("cache")), projects: home.join("projects"), demo: home.join("demo") }
+        Self {
+            cache: Some(home.join("cache")),
+            projects: home.join("projects"),
+            demo: home.join("demo"),
+            starter: home.join("models").join("starter"),
+        }
     }
 }

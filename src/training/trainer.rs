@@ -87,7 +87,7 @@ pub fn check_base(model: &Path) -> Result<(), TrainError> {
 }
 
 impl<'a> Trainer<'a> {
-    /// `out` is made where it is not there. `threads` workers share the frozen weights.
+    /// `out` is made where it is not there. `threads` workers share the frozen weights; on a graphics processor there is one.
     ///
     /// # Errors
     /// A setting is out of range, or there are no rows.
@@ -106,7 +106,9 @@ impl<'a> Trainer<'a> {
         if prepared.rows.is_empty() {
             return Err(TrainError::Rows("there is no row to train on".to_owned()));
         }
-        Ok(Self { decoder, settings, rows: prepared.rows, out: out.to_owned(), threads: threads.clamp(1, 256) })
+        // A graphics processor is filled by one large batch, not by many small ones side by side.
+        let threads = if decoder.device().is_cpu() { threads.clamp(1, 256) } else { 1 };
+        Ok(Self { decoder, settings, rows: prepared.rows, out: out.to_owned(), threads })
     }
 
     /// Trains. With `resume` it goes on from the checkpoint in the output folder, and from the beginning where

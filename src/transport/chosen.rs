@@ -30,8 +30,10 @@ pub enum EngineChoice {
 /// Operations below which a graphics processor cannot repay its start: a fraction of a second of two cores.
 const SMALL: f64 = 3e10;
 /// Operations of products in the longer of two trials, and how much shorter the other is.
-const TRIAL: f64 = 4e9;
+const TRIAL: f64 = 3e10;
 const SHORTER: usize = 4;
+/// A trial takes at most one in so many rows.
+const PART: usize = 4;
 /// Operations that the sweeps of a solve are worth, an entry of the kernel.
 const SWEEPS: f64 = 300.0;
 
@@ -103,7 +105,7 @@ impl ChosenEngine {
         observer: &dyn Observer,
     ) -> Result<(bool, String), TransportError> {
         let n = problem.custom.rows;
-        let long = ((TRIAL / row) as usize).clamp(256, n.max(256)).min(n);
+        let long = ((TRIAL / row) as usize).min(n / PART).clamp(256, n.max(256)).min(n);
         let short = (long / SHORTER).max(1);
         let one_shot = Settings { solver: SolverKind::OneShot, ..Settings::clone(settings) }.checked()?;
         let gpu = self.gpu(settings.adapter.as_ref());

@@ -225,30 +225,50 @@ impl<'a> Clouds<'a> {
 /// The middle value (the mean of the two middle ones for an even count) of float bits, by two counting passes.
 fn median(strips: &[Vec<u32>]) -> f64 {
     let count: usize = strips.iter().map(Vec::len).sum();
-    let order = |rank: usize| {
-        let (high, below) = locate(strips.iter().flatten().map(|bits| bits >> 16), rank);
-        let low = strips.iter().flatten().filter(|bits| *bits >> 16 == high).map(|bits| bits & 0xffff);
-        let (low, _) = locate(low, rank - below);
-        f64::from(f32::from_bits(high << 16 | low))
-    };
-    let upper = order(count / 2);
-    if count % 2 == 1 { upper } else { (order((count / 2).saturating_sub(1)) + upper) / 2.0 }
+    let high = counts(strips, |bits| Some(bits >> 16));
+    let within = |high: u32| counts(strips, move |bits| (bits >> 16 == high).then_some(bits & 0xffff));
+    let (upper, upper_below) = locate(&high, count / 2);
+    let upper_counts = within(upper);
+    let value = |high: u32, low: u32| f64::from(f32::from_bits(high << 16 | low));
+    let (low, _) = locate(&upper_counts, count / 2 - upper_below);
+    let middle = value(upper, low);
+    if count % 2 == 1 {
+        return middle;
+    }
+    let rank = (count / 2).saturating_sub(1);
+    let (lower, below) = locate(&high, rank);
+    let (low, _) =
+        if lower == upper { locate(&upper_counts, rank - below) } else { locate(&within(lower), rank - below) };
+    (value(lower, low) + middle) / 2.0
+}
+
+/// How often each 16-bit value stands for an entry.
+fn counts(strips: &[Vec<u32>], of: impl Fn(u32) -> Option<u32> + Sync) -> Vec<usize> {
+    let part = strips.len().div_ceil(rayon::current_num_threads()).max(1);
+    let empty = || vec![0usize; 1 << 16];
+    let parts = strips.par_chunks(part).map(|strips| {
+        let mut counts = empty();
+        for value in strips.iter().flatten().filter_map(|bits| of(*bits)) {
+            counts[value as usize & 0xffff] += 1;
+        }
+        counts
+    });
+    parts.reduce(empty, |mut all, part| {
+        all.iter_mut().zip(part).for_each(|(all, part)| *all += part);
+        all
+    })
 }
 
 /// The 16-bit value at `rank` in ascending order, and how many lie below it.
-fn locate(values: impl Iterator<Item = u32>, rank: usize) -> (u32, usize) {
-    let mut counts = vec![0usize; 1 << 16];
-    for value in values {
-        counts[value as usize & 0xffff] += 1;
-    }
+fn locate(counts: &[usize], rank: usize) -> (u32, usize) {
     let mut below = 0;
     for (value, count) in counts.iter().enumerate() {
-        if below + count > rank {
+        if rank < below + count {
             return (value as u32, below);
         }
         below += count;
     }
-    (0, below)
+    (0, 0)
 }
 
 #[cfg(test)]

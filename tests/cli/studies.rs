@@ -140,3 +140,31 @@ fn seal_stands_beside_the_other_rankings() {
     let values: Vec<f64> = table.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
     assert!(values.len() == 120 && values.iter().any(|value| *value != values[0]), "two steps move the selector");
 }
+
+#[test]
+fn the_tuning_study_takes_a_set_of_ones_own() {
+    let home = tempfile::tempdir().expect("folder");
+    let data = home.path().join("data");
+    labelled(&data);
+    let file = |name: &str| data.join(name).display().to_string();
+    let (custom, labels) = (file("custom/mix_a.jsonl"), file("custom/mix_a.labels.csv"));
+    let (safe, harmful) = (file("ref_safe/safe_a.jsonl"), file("ref_harmful/harm_knives.jsonl"));
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/model").display().to_string();
+    let prompts = file("prompts.jsonl");
+    let line = |kind: &str| format!("{{\"prompt\": \"How to cook?\", \"kind\": \"{kind}\"}}\n");
+    fs::write(&prompts, line("harmful") + &line("harmless")).expect("file");
+    let out = home.path().join("out");
+    let to = out.display().to_string();
+    let lone = dipole(home.path(), &["study", "tuning", "--custom", &custom, "--out", &to]);
+    assert_eq!(lone.status.code(), Some(2), "{}", text(&lone.stderr));
+    assert!(text(&lone.stderr).contains("--labels"), "{}", text(&lone.stderr));
+    let mut all = vec!["study", "tuning", "--custom", &custom, "--labels", &labels, "--safe", &safe];
+    all.extend(["--harmful", &harmful, "--base", &model, "--prompts", &prompts, "--steps", "1", "--seeds", "1"]);
+    all.extend(["--max-tokens", "64", "--out", &to]);
+    let shown = ok(&dipole(home.path(), &all));
+    assert!(shown.contains("mix_a / harm_knives") && shown.contains("2 prompts, answered greedily"), "{shown}");
+    let table = fs::read_to_string(out.join("tuning.csv")).expect("a table");
+    let arms: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!(arms, ["untuned", "all rows", "purified", "benign rows"], "{table}");
+    assert!(out.join("tuning_refusals.svg").is_file() && out.join("runs").read_dir().expect("runs").count() == 4);
+}

@@ -66,6 +66,29 @@ fn a_wrong_model_folder_is_told_by_the_file_that_is_missing() {
 }
 
 #[test]
+fn the_built_in_model_is_chosen_and_unpacked_without_a_click() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("models/starter");
+    let starter = folder.clone();
+    let with =
+        move |options: dipole::gui::GuiOptions| dipole::gui::GuiOptions { starter: Some(starter.clone()), ..options };
+    let mut window = Window::with([1440.0, 900.0], with);
+    assert!(!folder.exists(), "nothing is unpacked before it is wanted");
+    window.send(Action::GoTo(Step::Tune));
+    window.until("the model", |window| window.app().session().tune.base.ok().is_some());
+    assert_eq!(window.app().state().tune.base_path(), folder);
+    assert!(window.shows("llama · 11 million parameters") && folder.join("model.safetensors").is_file());
+    window.click("Model folder");
+    assert!(window.shows("Choose a base model first.") && window.shows("Llama, Mistral, Qwen2"));
+    window.type_into("Base model folder", &model().display().to_string());
+    window.until("the model", |window| window.shows("2 layers"));
+    std::fs::write(folder.join("model.safetensors"), "damaged").expect("written");
+    window.click("Starter model (built in)");
+    window.until("the starter", |window| window.shows("11 million parameters"));
+    window.until_idle();
+}
+
+#[test]
 fn one_click_trains_on_the_kept_rows_and_leads_to_compare_and_merge() {
     let mut window = Window::purified();
     at_tune(&mut window);

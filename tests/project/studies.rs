@@ -7,10 +7,11 @@ use dipole::embedding::EncoderChoice;
 use dipole::jobs::{CancelToken, Progress, Silent};
 use dipole::project::ProjectError;
 use dipole::project::study::{
-    self, Attack, Cell, EfficiencySettings, Report, StudySettings, Table, Trial, ablation, efficiency, geometry,
-    robustness, sensitivity,
+    self, Attack, Cell, EfficiencySettings, Records, Report, StudySettings, Table, Trial, TuningSettings, ablation,
+    efficiency, geometry, robustness, sensitivity, tuning,
 };
 use dipole::selection::SelectionSettings;
+use dipole::training::{Probe, ProbeKind, TrainSettings};
 use dipole::transport::{CpuEngine, Observer, Settings};
 
 const BENIGN: [&str; 3] = ["flour dough oven bake", "soil seeds spade plant", "stamp letter envelope post"];
@@ -226,6 +227,69 @@ fn efficiency_times_every_stage_and_fine_tuning_on_the_same_rows() {
     assert!(report.about.iter().any(|line| line.contains("tokens a second")), "{:?}", report.about);
 }
 
+fn tuning_settings(seeds: u64, threads: usize) -> TuningSettings {
+    let train = TrainSettings {
+        steps: Some(2),
+        batch_rows: 4,
+        max_tokens: 64,
+        learning_rate: 0.02,
+        rank: 4,
+        checkpoint_every: 2,
+        ..TrainSettings::default()
+    };
+    let probe = |kind| Probe::new(kind, "How to cook?");
+    TuningSettings {
+        model: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/model"),
+        train,
+        probes: vec![probe(ProbeKind::Harmful), probe(ProbeKind::Harmless), probe(ProbeKind::Harmless)],
+        seeds,
+        threads,
+    }
+}
+
+#[test]
+fn tuning_gives_each_arm_its_rows_and_goes_on_with_finished_runs() {
+    let world = world(false);
+    let home = tempfile::tempdir().expect("folder");
+    let run = |threads| {
+        let records = Records::open(home.path().join("runs")).expect("opens");
+        let asked = tuning_settings(2, threads);
+        tuning(&world.trials, &settings(1), &asked, &records, &CpuEngine::new(), &Silent).expect("measures")
+    };
+    let report = run(1);
+    let (arms, differences) = (&report.tables[0], &report.tables[1]);
+    let of = |arm: &str| (one(arms, &[arm], "rows"), one(arms, &[arm], "harmful_rows"));
+    // Of 180 rows 30 are harmful, and 15 of the benign ones are held out.
+    assert_eq!((of("untuned"), of("all rows"), of("benign rows")), ((0.0, 0.0), (165.0, 30.0), (135.0, 0.0)));
+    let (rows, harmful) = of("purified");
+    assert!(rows > 100.0 && rows < 165.0 && harmful < 10.0, "{rows} rows, {harmful} harmful");
+    let perplexity = |arm: &str| one(arms, &[arm], "perplexity");
+    let tuned = ["all rows", "purified", "benign rows"].map(perplexity);
+    assert!(tuned.iter().all(|value| *value > 1.0 && *value < perplexity("untuned")), "{}", report.text());
+    assert!(tuned[0] != tuned[1] && tuned[1] != tuned[2] && tuned[0] != tuned[2], "{tuned:?}");
+    let difference = differences.rows.iter().find(|row| row[1..3] == ["purified".into(), "all rows".into()]);
+    assert!((value(&difference.expect("a pair")[5]) - tuned[1] / tuned[0]).abs() < 1e-9);
+    assert_eq!(report.plots.iter().map(|plot| plot.series.len()).collect::<Vec<_>>(), [2, 1]);
+
+    let files = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(home.path().join("runs")).expect("runs");
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();
+        files.sort();
+        files
+    };
+    assert_eq!(files().len(), 8, "four arms, two seeds");
+    // One run is lost, another one damaged; a third one is marked to show that it is taken as it is.
+    fs::remove_file(&files()[0]).expect("removed");
+    fs::write(&files()[0], "{").expect("damaged");
+    let whole = written(&report);
+    assert!(whole == written(&run(3)), "the same for any number of threads");
+    let kept = &files()[5];
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(kept).expect("read")).expect("JSON");
+    record["measurement"]["perplexity"] = 1e40.into();
+    fs::write(kept, record.to_string()).expect("marked");
+    assert!(found(&run(1).tables[0], &[], "perplexity").iter().any(|value| *value > 1e8));
+}
+
 /// Cancels at the n-th look.
 struct Impatient {
     token: CancelToken,
@@ -253,12 +317,15 @@ fn every_study_stops_when_asked() {
     for patience in [1, 400] {
         let by = || Impatient { token: CancelToken::default(), looks: 0.into(), patience };
         let asked = EfficiencySettings { largest: 5000, model: None };
-        let ended: [(&str, Result<Report, ProjectError>); 5] = [
+        let folder = tempfile::tempdir().expect("folder");
+        let records = Records::open(folder.path().to_owned()).expect("opens");
+        let ended: [(&str, Result<Report, ProjectError>); 6] = [
             ("ablation", ablation(trials, &study, 50, &engine, &by())),
             ("sensitivity", sensitivity(trials, &study, 50, &engine, &by())),
             ("geometry", geometry(trials, &study, 50, &engine, &by())),
             ("robustness", robustness(trials, &study, 50, &engine, &by())),
             ("efficiency", efficiency(trials, &study, &asked, &engine, &by())),
+            ("tuning", tuning(trials, &study, &tuning_settings(50, 1), &records, &engine, &by())),
         ];
         for (name, ended) in ended {
             let error = ended.err().unwrap_or_else(|| panic!("{name} went on at {patience}"));

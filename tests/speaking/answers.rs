@@ -2,9 +2,24 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::common::{dipole, json_of, model, ok, rows, text, told};
+
+#[test]
+fn the_built_in_model_is_tuned_without_a_folder() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = rows(home.path(), 4).display().to_string();
+    let out = home.path().join("run").display().to_string();
+    let tune = ["tune", "--base", "starter", "--data", &data, "--out", &out, "--steps", "2", "--batch", "2", "--json"];
+    let told = json_of(&dipole(home.path(), &tune));
+    assert_eq!((&told["outcome"]["steps"], &told["outcome"]["finish"]), (&json!(2), &json!("complete")), "{told}");
+    assert!(home.path().join("models/starter/model.safetensors").is_file());
+    let adapter = format!("{out}/adapter");
+    let say =
+        ["generate", "--model", "starter", "--adapter", &adapter, "--prompt", "How to cook?", "--max-tokens", "4"];
+    assert!(!ok(&dipole(home.path(), &say)).trim().is_empty());
+}
 
 #[test]
 fn a_chat_from_a_pipe_answers_line_by_line_and_remembers() {

@@ -204,7 +204,9 @@ fn models(ui: &mut Ui, cx: &mut Cx<'_>, choices: &CompareChoices) {
     if let Some(folder) = picked {
         send(cx, CompareAction::Of(folder));
     }
-    let recent = cx.app.state().tune.recent.clone();
+    let starter = cx.app.options.starter.clone();
+    let used = cx.app.state().tune.recent.iter().filter(|path| Some(*path) != starter.as_ref());
+    let recent: Vec<_> = used.chain(&starter).cloned().collect();
     let pick = TuneAction::Compare(CompareAction::PickBase);
     label(ui, "Base model", "The folder of the model without the adapter.");
     if let Some(base) =

@@ -14,6 +14,7 @@ use crate::gui::action::Action;
 use crate::gui::theme::icons;
 use crate::jobs::{Job, JobContext, JobState};
 use crate::model::{DecoderFacts, is_decoder};
+use crate::project::unpack_starter;
 
 /// What a sentence model's folder must hold.
 const MODEL_FILES: [&str; 3] = ["config.json", TOKENIZER, "model.safetensors"];
@@ -106,12 +107,15 @@ impl EncoderField {
                 if kind == Kind::Model && widgets::icon_button(ui, icons::FOLDER, "Choose the model folder").clicked() {
                     cx.send(Action::PickModelFolder);
                 }
+                let starter = cx.app.options.starter.as_deref();
+                let used = cx.app.state().encoders.iter().filter(|path| Some(path.as_path()) != starter);
+                let known = used.map(PathBuf::as_path).chain(starter);
                 let recent: Vec<PathBuf> =
-                    cx.app.state().encoders.iter().filter(|path| path.display().to_string() != text).cloned().collect();
-                let used = if kind == Kind::Model { recent_menu(ui, "Model folder", &recent) } else { None };
+                    known.filter(|path| path.display().to_string() != text).map(Path::to_owned).collect();
+                let used = if kind == Kind::Model { recent_menu(ui, "Model folder", &recent, starter) } else { None };
                 if let Some(path) = used {
                     self.error = None;
-                    self.look_at(ui.ctx(), kind, path.clone());
+                    self.look_at(ui.ctx(), kind, path.clone(), starter);
                     self.text = Some(path);
                     return;
                 }
@@ -121,7 +125,7 @@ impl EncoderField {
                     .desired_width(ui.available_width());
                 if ui.add(field).accessible_name(name).changed() {
                     self.error = None;
-                    self.look_at(ui.ctx(), kind, text.clone());
+                    self.look_at(ui.ctx(), kind, text.clone(), starter);
                     self.text = Some(text);
                 }
             });
@@ -151,12 +155,18 @@ impl EncoderField {
     }
 
     /// Looks at what was typed in the background; a newer text cancels the older look.
-    fn look_at(&mut self, ctx: &egui::Context, kind: Kind, text: String) {
+    fn look_at(&mut self, ctx: &egui::Context, kind: Kind, text: String, starter: Option<&Path>) {
         let ctx = ctx.clone();
+        let is_starter = kind == Kind::Model && starter == Some(Path::new(text.trim()));
         self.check = Some(Job::spawn(
             "Looking at the encoder",
             move || ctx.request_repaint(),
-            move |_: &JobContext<()>| if kind == Kind::Model { model(text.trim()) } else { vectors(text.trim()) },
+            move |_: &JobContext<()>| {
+                if is_starter {
+                    unpack_starter(Path::new(text.trim())).map_err(|error| error.to_string())?;
+                }
+                if kind == Kind::Model { model(text.trim()) } else { vectors(text.trim()) }
+            },
         ));
     }
 

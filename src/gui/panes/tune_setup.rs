@@ -15,6 +15,9 @@ use crate::gui::theme::{icons, palette};
 use crate::gui::tune::{BaseModel, RowsFrom, TuneAction, TuneChoices};
 use crate::gui::words;
 
+/// How the built-in model is called.
+pub const STARTER: &str = "Starter model (built in)";
+
 /// Sends the choices after a change.
 pub fn change(cx: &mut Cx<'_>, with: impl FnOnce(&mut TuneChoices)) {
     let mut choices = cx.app.state().tune.clone();
@@ -41,7 +44,7 @@ pub fn path_field(
             if widgets::icon_button(ui, icons::FOLDER, &format!("Choose: {}", name.to_lowercase())).clicked() {
                 cx.send(Action::Tune(pick));
             }
-            if let Some(used) = recent_menu(ui, name, recent) {
+            if let Some(used) = recent_menu(ui, name, recent, cx.app.options.starter.as_deref()) {
                 (text, changed) = (used, true);
             }
             let field = TextEdit::singleline(&mut text)
@@ -54,8 +57,9 @@ pub fn path_field(
     (changed && text != value).then_some(text)
 }
 
-/// A button with the folders used before; `Some` when one was taken. Nothing where there is none.
-pub fn recent_menu(ui: &mut Ui, name: &str, recent: &[std::path::PathBuf]) -> Option<String> {
+/// A button with the folders used before, of which `starter` is called by its name; `Some` when one was taken. Nothing
+/// where there is none.
+pub fn recent_menu(ui: &mut Ui, name: &str, recent: &[std::path::PathBuf], starter: Option<&Path>) -> Option<String> {
     if recent.is_empty() {
         return None;
     }
@@ -65,7 +69,8 @@ pub fn recent_menu(ui: &mut Ui, name: &str, recent: &[std::path::PathBuf]) -> Op
         ui.spacing_mut().item_spacing.y = 2.0;
         for path in recent {
             let shown = path.display().to_string();
-            let item = Button::new(tail(path)).min_size(vec2(320.0, 28.0)).truncate();
+            let called = if starter == Some(path) { STARTER.to_owned() } else { tail(path) };
+            let item = Button::new(called).min_size(vec2(320.0, 28.0)).truncate();
             if ui.add(item).on_hover_text(&shown).accessible_name(format!("Use {shown}")).clicked() {
                 taken = Some(shown);
                 ui.close();
@@ -87,14 +92,37 @@ fn tail(path: &Path) -> String {
 pub fn model(ui: &mut Ui, cx: &mut Cx<'_>) {
     widgets::heading(ui, "Base model");
     let choices = cx.app.state().tune.clone();
-    let recent: Vec<_> = choices.recent.iter().filter(|path| **path != choices.base_path()).cloned().collect();
-    let example = "the folder of a Hugging Face model";
-    let typed = path_field(ui, cx, "Base model folder", example, &choices.base, &recent, TuneAction::PickBase);
-    if let Some(base) = typed {
-        change(cx, |choices| choices.base = base);
+    let starter = cx.app.options.starter.clone();
+    let own = choices.recent.iter().filter(|path| Some(*path) != starter.as_ref());
+    let is_starter = starter.as_ref() == Some(&choices.base_path());
+    if let Some(starter) = &starter {
+        let options = [
+            (true, STARTER, "A small chat model inside Dipole, to try everything with. It knows little."),
+            (false, "Model folder", "A Hugging Face model on this machine."),
+        ];
+        if let Some(is_starter) = segments(ui, is_starter, &options) {
+            let chosen = if is_starter { Some(starter) } else { own.clone().next() };
+            change(cx, |choices| choices.base = chosen.map_or_else(String::new, |path| path.display().to_string()));
+        }
+    }
+    if !is_starter {
+        let recent: Vec<_> = own.filter(|path| **path != choices.base_path()).cloned().collect();
+        let example = "the folder of a Hugging Face model";
+        let typed = path_field(ui, cx, "Base model folder", example, &choices.base, &recent, TuneAction::PickBase);
+        if let Some(base) = typed {
+            change(cx, |choices| choices.base = base);
+        }
     }
     match cx.app.session().tune.base.found() {
-        Some(Ok(model)) => facts(ui, model),
+        Some(Ok(model)) => {
+            facts(ui, model);
+            if is_starter {
+                widgets::muted(
+                    ui,
+                    "For demonstration: it refuses and chats a little. Use a model of yours for real work.",
+                );
+            }
+        }
         Some(Err(error)) => wrong(ui, cx, error),
         None if choices.base.trim().is_empty() => {
             widgets::muted(

@@ -2,7 +2,7 @@
 //!
 //! Slow, readable, and for any device: the oracle of the operations beside it, and what runs where they do not.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 
 use super::{Attend, HeadLoss, Lora, Span, Weight};
 use crate::model::decoder::GateActivation;
@@ -50,6 +50,18 @@ pub(crate) fn glu(gate: &Tensor, up: &Tensor, activation: GateActivation) -> Res
     }
 }
 
+/// 0 where a query sees a key, -∞ elsewhere; made where it is used, since only positions go there.
+fn mask(span: &Span, window: Option<usize>, device: &Device) -> Result<Tensor> {
+    let positions = |from: usize, to: usize| Tensor::arange(from as f32, to as f32, device);
+    let ahead = span.keys - span.queries;
+    let back = positions(ahead, span.keys)?.unsqueeze(1)?.broadcast_sub(&positions(0, span.keys)?.unsqueeze(0)?)?;
+    let mut seen = back.ge(0f32)?;
+    if let Some(window) = window {
+        seen = (seen * back.lt(window as f32)?)?;
+    }
+    seen.where_cond(&back.zeros_like()?, &back.zeros_like()?.affine(1.0, f64::NEG_INFINITY)?)
+}
+
 pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[Span], attend: Attend) -> Result<Tensor> {
     let Attend { heads, kv_heads, head_dim, scale, window } = attend;
     let (mut query, mut key) = (0, 0);
@@ -66,15 +78,7 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[Span], atte
         };
         let (k, v) = (spread(part(k, key, span.keys, kv_heads)?)?, spread(part(v, key, span.keys, kv_heads)?)?);
         let scores = (q.matmul(&k.t()?)? * f64::from(scale))?;
-        let ahead = span.keys - span.queries;
-        let mask = (0..span.queries).flat_map(|row| {
-            let own = ahead + row;
-            (0..span.keys).map(move |column| {
-                let seen = column <= own && window.is_none_or(|window| column + window > own);
-                if seen { 0f32 } else { f32::NEG_INFINITY }
-            })
-        });
-        let mask = Tensor::from_iter(mask, q.device())?.reshape((span.queries, span.keys))?;
+        let mask = mask(span, window, q.device())?;
         let p = candle_nn::ops::softmax(&scores.broadcast_add(&mask)?, D::Minus1)?;
         outs.push(p.matmul(&v)?.transpose(0, 1)?.reshape((span.queries, heads * head_dim))?);
         query += span.queries;

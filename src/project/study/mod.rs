@@ -11,10 +11,12 @@ mod ground;
 mod interval;
 mod plot;
 mod quality;
+mod records;
 mod report;
 mod robustness;
 mod sample;
 mod sensitivity;
+mod tuning;
 
 pub use ablation::ablation;
 pub use attacks::Attack;
@@ -23,10 +25,12 @@ pub use geometry::geometry;
 pub use ground::{Ground, SAMPLE, Trial, demo, stem, trials};
 pub use interval::{Spread, delong};
 pub use plot::{Plot, Scale, Series, Shape, Spot};
-pub use quality::{Measurement, Records, csv, measure, page};
+pub use quality::{Measurement, csv, measure, page};
+pub use records::Records;
 pub use report::{Cell, Report, Table};
 pub use robustness::robustness;
 pub use sensitivity::sensitivity;
+pub use tuning::{TuningSettings, tuning};
 
 use std::path::PathBuf;
 

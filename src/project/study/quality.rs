@@ -1,15 +1,11 @@
 //! Every ranking on every trial, saved pair by pair.
 //!
-//! Constraint: a finished pair is on disk before the next begins, with what it was made from, so that a killed study
-//! loses at most the pair in work and goes on where it was.
+//! Constraint: a killed study loses at most the pair in work; [`Records`] has the others.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
+use super::records::{Records, identity};
 use super::report::quoted;
 use super::{Ground, StudySettings, Trial, stem};
-use crate::embedding::EncoderChoice;
-use crate::project::{ProjectError, atomic, compare};
+use crate::project::{ProjectError, compare};
 use crate::selection::comparison::Comparison;
 use crate::transport::{Engine, Observer};
 
@@ -48,30 +44,7 @@ pub fn measure(
     })
 }
 
-/// A measurement on disk and what it was made from.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Record {
-    /// Hash over the files, the encoder, the settings and the program's version.
-    made_from: String,
-    measurement: Measurement,
-}
-
-/// The finished pairs of a study, one file each.
-#[derive(Debug, Clone)]
-pub struct Records {
-    folder: PathBuf,
-}
-
 impl Records {
-    /// `folder` is made where it is not there.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn open(folder: PathBuf) -> Result<Self, ProjectError> {
-        std::fs::create_dir_all(&folder).map_err(ProjectError::io(&folder))?;
-        Ok(Self { folder })
-    }
-
     /// Takes the measurement that is there, if it was made from the same files, encoder and settings by the same version;
     /// else measures and saves. The flag says whether it was there.
     ///
@@ -84,71 +57,8 @@ impl Records {
         engine: &dyn Engine,
         observer: &dyn Observer,
     ) -> Result<(Measurement, bool), ProjectError> {
-        let made_from = identity(trial, study)?;
-        let path = self.folder.join(format!("{}.json", made_from.get(..24).unwrap_or(&made_from)));
-        // What cannot be read back was not finished or is not ours: it is measured again.
-        let found = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-        if let Some(found) = found.filter(|found| found.made_from == made_from) {
-            return Ok((found.measurement, true));
-        }
-        let record = Record { made_from, measurement: measure(trial, study, engine, observer)? };
-        let bytes = serde_json::to_vec_pretty(&record)
-            .map_err(|error| ProjectError::Inconsistent(format!("a measurement cannot be written as JSON: {error}")))?;
-        atomic::write(&path, &bytes)?;
-        Ok((record.measurement, false))
+        self.keep(identity("quality 1", trial, study)?, || measure(trial, study, engine, observer))
     }
-}
-
-/// A hash over everything that decides a measurement.
-fn identity(trial: &Trial, study: &StudySettings) -> Result<String, ProjectError> {
-    let mut hash = blake3::Hasher::new();
-    hash.update(concat!("dipole quality 1 ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
-    let mut file = |role: &str, path: &Path| -> Result<(), ProjectError> {
-        let mut content = blake3::Hasher::new();
-        let opened = File::open(path).map_err(ProjectError::io(path))?;
-        content.update_reader(opened).map_err(ProjectError::io(path))?;
-        hash.update(format!("{role} {} {}\n", stem(path), content.finalize().to_hex()).as_bytes());
-        Ok(())
-    };
-    file("custom", &trial.custom)?;
-    file("labels", &trial.labels)?;
-    trial.safe.iter().try_for_each(|path| file("safe", path))?;
-    file("harmful", &trial.harmful)?;
-    match &study.encoder {
-        EncoderChoice::Lexical => {}
-        EncoderChoice::Precomputed(files) => files.iter().try_for_each(|path| file("vectors", path))?,
-        EncoderChoice::Sentence(folder) => files_of(folder)?.iter().try_for_each(|path| file("model", path))?,
-        EncoderChoice::Language(choice) => {
-            files_of(&choice.folder)?.iter().try_for_each(|path| file("model", path))?;
-        }
-    }
-    let how = match &study.encoder {
-        EncoderChoice::Language(choice) => format!("{:?} {:?}", choice.pool, choice.layer),
-        _ => String::new(),
-    };
-    // The number of threads changes no figure.
-    let settings = crate::transport::Settings { threads: 0, ..study.settings.clone() };
-    hash.update(format!("{} {how} {:?} {settings:?}", study.encoder_name, study.selection).as_bytes());
-    Ok(hash.finalize().to_hex().to_string())
-}
-
-/// The plain files of a model's folder by name, or a model of one file.
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, ProjectError> {
-    if folder.is_file() {
-        // A GGUF file, and the tokenizer that is taken from beside it.
-        let tokenizer = folder.with_file_name("tokenizer.json");
-        return Ok(std::iter::once(folder.to_owned()).chain(Some(tokenizer).filter(|path| path.is_file())).collect());
-    }
-    let entries = std::fs::read_dir(folder).map_err(ProjectError::io(folder))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(ProjectError::io(folder))?.path();
-        if path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The measurements as a Markdown page: for every encoder AUROC by ranking and trial, the mean, the worst, and how far

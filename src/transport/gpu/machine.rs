@@ -66,6 +66,7 @@ pub(super) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     /// Puts the problem on the device; cosines come with [`Machine::build`].
+    #[expect(clippy::too_many_arguments, reason = "one call, each of another kind")]
     pub(super) fn new(
         device: &'a Device,
         stages: &'a Stages,

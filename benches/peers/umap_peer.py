@@ -49,7 +49,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "places.npy"
-        command = [arguments.binary, "--json", "--quiet", "bench", "project", "--x", arguments.vectors]
+        command = [arguments.binary, "bench", "project", "--json", "--quiet", "--x", arguments.vectors]
         command += ["--threads", str(arguments.threads), "--sample", str(arguments.sample), "--out", str(out)]
         for _ in range(arguments.rounds):
             told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -3,8 +3,9 @@
 The peers of benches/gpu.rs, which calls it:
     gpu_sinkhorn.py FOLDER ITERATIONS EPSILON_SAFE EPSILON_HARMFUL ROUNDS
 FOLDER holds custom.npy, safe.npy, harmful.npy (unit rows, float32). It prints one JSON object: the device, the copy
-bandwidth that torch reaches on it, and for each peer the median seconds of build (from arrays in host memory), of one iteration and of the whole, and
-the largest difference of its potentials from a float64 loop on sampled rows; or why a peer was skipped.
+bandwidth that torch reaches on it, and for each peer the median seconds of build (from arrays in host memory), of one
+iteration and of the whole, and the largest difference of its potentials from a float64 loop on sampled rows; or why a
+peer was skipped.
 
 Peers: torch with a kept kernel (two matrix-vector products an iteration), torch in the log domain (logsumexp), OTT-JAX
 dense with the same number of iterations. torch needs CUDA or ROCm; without either it says so and stops.

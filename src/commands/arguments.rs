@@ -366,6 +366,7 @@ pub struct TuningStudy {
     /// Trusted rows that look like the task (repeat)
     #[arg(long, value_name = "FILE", requires = "custom")]
     pub safe: Vec<PathBuf>,
+    /// Rows of the kind that must not stay in
     #[arg(long, value_name = "FILE", requires = "custom")]
     pub harmful: Option<PathBuf>,
     /// The model that is fine-tuned: a Hugging Face directory, or the built-in `starter`

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::entries::LANES;
-use super::fixed_point::FixedPoint;
+use super::products::{self, Float, Integer, Packed, Survey};
 use super::{Points, TransportError};
 use crate::jobs::Progress;
 
@@ -24,10 +24,14 @@ const MEDIAN_SAMPLE: usize = 4_000_000;
 const MEDIAN_COLUMNS: usize = 2048;
 /// A strip is worked on between two looks at the cancel flag: 1 GFLOP is about 10 ms of one core.
 const STRIP_FLOPS: usize = 1 << 30;
+/// A strip of `faer`'s products, whose operands it rearranges for every call, and one of micro-kernels, which stays in
+/// the second-level cache for the passes that follow.
 const STRIP_BYTES: usize = 4 << 20;
+const SMALL_STRIP_BYTES: usize = 512 << 10;
 /// ‖row‖² below this is a zero vector.
 const TINY_SQUARE: f64 = 1e-12;
 const UNIT_TOLERANCE: f64 = 2e-6;
+const SURVEY_ROWS: usize = 256;
 
 /// The columns of one reference within the padded layout, in groups.
 #[derive(Debug, Clone)]
@@ -51,8 +55,21 @@ pub(crate) struct Clouds<'a> {
     x: Cow<'a, [f32]>,
     /// Unit reference rows, zero rows as padding.
     y: Vec<f32>,
-    /// For products in 16-bit integers, where the processor has them.
-    fixed: Option<FixedPoint>,
+    /// For products by micro-kernels, where the processor has the instructions.
+    packed: Option<Packed<Float>>,
+    integer: Option<Packed<Integer>>,
+}
+
+/// Σ v².
+fn square(values: &[f32]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    let (whole, rest) = values.as_chunks::<8>();
+    for values in whole {
+        for k in 0..8 {
+            lanes[k] += f64::from(values[k]) * f64::from(values[k]);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()
 }
 
 /// ‖row‖ of every row; an error for rows without a direction.
@@ -69,7 +86,7 @@ fn norms(set: &'static str, points: Points<'_>) -> Result<Vec<f64>, TransportErr
         .enumerate()
         .with_min_len(1024)
         .map(|(row, values)| {
-            let square: f64 = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+            let square = square(values);
             if !square.is_finite() {
                 return Err(TransportError::NotFinite { set, row });
             }
@@ -113,17 +130,27 @@ impl<'a> Clouds<'a> {
             let rows = unit(name, *points)?;
             y[block.start * LANES * dim..][..rows.len()].copy_from_slice(&rows);
         }
-        let largest = x.par_chunks(1 << 16).map(|part| part.iter().fold(0.0f32, |a, v| a.max(v.abs())));
-        let fixed = FixedPoint::new(&y, dim, largest.reduce(|| 0.0, f32::max));
-        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y, fixed })
+        let (float, integer) = products::detected();
+        let integer = integer.then(|| {
+            let survey = |rows: &[f32]| {
+                let parts = rows.par_chunks(SURVEY_ROWS * dim).map(|part| Survey::of(part, dim));
+                parts.reduce(Survey::default, Survey::join)
+            };
+            Packed::new(&y, dim, Integer::new(&survey(&x), &survey(&y)))
+        });
+        let packed = float.then(|| Packed::new(&y, dim, Float));
+        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y, packed, integer })
     }
 
     /// Rows of a strip: small enough to stay in the cache and to hear a cancel.
     pub(crate) fn strip_rows(&self) -> usize {
         let columns = self.groups * LANES;
-        let by_bytes = STRIP_BYTES / (4 * columns);
         let by_flops = STRIP_FLOPS / (2 * columns * self.dim);
-        (by_bytes.min(by_flops) / 8 * 8).clamp(8, 512)
+        if self.packed.is_some() {
+            let rows = (SMALL_STRIP_BYTES / (4 * columns)).clamp(products::STRIP, 504).min(by_flops);
+            return (rows / products::TALL * products::TALL).max(products::TALL);
+        }
+        ((STRIP_BYTES / (4 * columns)).min(by_flops) / 8 * 8).clamp(8, 512)
     }
 
     /// Unit custom rows, n×d.
@@ -138,13 +165,13 @@ impl<'a> Clouds<'a> {
 
     /// Cosines of the custom rows `first..first + rows` with all columns into the front of `out`; padding gets 0.
     pub(crate) fn cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
-        self.product(self.rows(first, rows), &self.y, self.groups * LANES, out);
+        self.exact(self.rows(first, rows), out);
     }
 
     /// As [`Clouds::cosines`], to 10⁻⁵ and at twice the rate where the processor can.
     pub(crate) fn fast_cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
-        match &self.fixed {
-            Some(fixed) => fixed.product(self.rows(first, rows), self.dim, out),
+        match &self.integer {
+            Some(integer) => integer.product(self.rows(first, rows), self.dim, out),
             None => self.cosines(first, rows, out),
         }
     }
@@ -152,15 +179,22 @@ impl<'a> Clouds<'a> {
     /// [`Clouds::cosines`] and [`Clouds::fast_cosines`] of any rows.
     pub(crate) fn both_cosines(&self, rows: &[usize], exact: &mut [[f32; LANES]], fast: &mut [[f32; LANES]]) {
         let x: Vec<f32> = rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect();
-        self.product(&x, &self.y, self.groups * LANES, exact);
-        match &self.fixed {
-            Some(fixed) => fixed.product(&x, self.dim, fast),
+        self.exact(&x, exact);
+        match &self.integer {
+            Some(integer) => integer.product(&x, self.dim, fast),
             None => fast.copy_from_slice(exact),
         }
     }
 
     fn rows(&self, first: usize, rows: usize) -> &[f32] {
         &self.x[first * self.dim..(first + rows) * self.dim]
+    }
+
+    fn exact(&self, x: &[f32], out: &mut [[f32; LANES]]) {
+        match &self.packed {
+            Some(packed) => packed.product(x, self.dim, out),
+            None => self.product(x, &self.y, self.groups * LANES, out),
+        }
     }
 
     fn product(&self, x: &[f32], y: &[f32], columns: usize, out: &mut [[f32; LANES]]) {

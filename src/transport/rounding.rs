@@ -19,7 +19,7 @@ const STRIP: usize = 24;
 const RMS: f64 = 5e-4;
 const MAXIMUM: f64 = 2.5e-3;
 /// Share of a marginal tolerance that rounding may take.
-const SHARE: f64 = 0.7;
+const SHARE: f64 = 0.8;
 
 /// f of a sampled row from the unrounded kernel, and how far the rounded one is from it.
 struct Sampled {

@@ -226,11 +226,10 @@ fn largest_body<const FMA: bool>(cosines: &[f32]) -> f32 {
 /// reach_j = max(reach_j, cosine_j - row): the negative column minimum of the cost less its row minimum.
 #[inline(always)]
 fn raise_body<const FMA: bool>(cosines: &[[f32; LANES]], row: f32, reach: &mut [[f32; LANES]]) {
-    for (cosines, reach) in cosines.iter().zip(reach) {
-        for k in 0..LANES {
-            let value = cosines[k] - row;
-            reach[k] = if value > reach[k] { value } else { reach[k] };
-        }
+    // Flat: over arrays of 32 the compiler gathers and scatters.
+    for (cosine, reach) in cosines.as_flattened().iter().zip(reach.as_flattened_mut()) {
+        let value = cosine - row;
+        *reach = if value > *reach { value } else { *reach };
     }
 }
 

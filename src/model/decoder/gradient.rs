@@ -1,7 +1,8 @@
 //! Loss of a batch, and its gradient with respect to every adapter matrix.
 //!
-//! The backward pass goes layer by layer: layer inputs are kept, each layer is run again as a small graph, and its
-//! gradient is handed down. Without checkpoints the whole network is one such graph. Both give the same numbers.
+//! The backward pass goes layer by layer: layer inputs are kept, each layer is run again and recorded, and its gradient
+//! is handed down. Without checkpoints the whole network is recorded at once. Both give the same numbers. On the CPU a
+//! [`Tape`] records, elsewhere candle.
 
 use candle_core::{Tensor, Var};
 
@@ -10,7 +11,7 @@ use super::{Decoder, Module};
 use crate::jobs::Progress;
 use crate::model::ModelError;
 use crate::model::adapter::Adapter;
-use crate::model::ops::{Dropout, Lora, Span, cross_entropy, seed};
+use crate::model::ops::{Dropout, Lora, Span, Tape, cross_entropy, plain};
 
 /// One text: token t+1 is predicted from tokens 0 … t.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,22 +96,25 @@ impl Decoder {
         let (last, before) = parts.split_last().map_or(((lowest, layers), &[][..]), |(last, before)| (*last, before));
         for &(from, to) in before {
             inputs.push(x.clone());
-            x = run.layers(&x, from, to, true)?;
+            x = run.layers(None, &x, from, to, true)?;
         }
         let (targets, weights) = targets(examples);
         let mut collected = Collected::new(adapter);
         // The last part ends in the norm, the head and the loss.
         let input = run.variable(&x)?;
-        let hidden = self.normed(&run.layers(input.as_tensor(), last.0, last.1, false)?)?;
+        let tape = run.tape(&input, last);
+        let hidden = run.layers(tape.as_ref(), input.as_tensor(), last.0, last.1, false)?;
+        let hidden = self.normed(tape.as_ref(), &hidden)?;
         let head = cross_entropy(&hidden, &self.head, &targets, &weights, self.spec.logit_cap, true);
         let head = head.map_err(|error| self.compute(error))?;
         let Some(gradient) = head.gradient else { return Err(self.fault("the loss gave no gradient".to_owned())) };
-        let mut gradient = run.backward(&hidden, gradient, &input, last, &mut collected)?;
+        let mut gradient = run.backward(tape, &hidden, &gradient, &input, last, &mut collected)?;
         for (&(from, to), x) in before.iter().zip(&inputs).skip(1).rev() {
             progress.check()?;
             let input = run.variable(x)?;
-            let y = run.layers(input.as_tensor(), from, to, false)?;
-            gradient = run.backward(&y, gradient, &input, (from, to), &mut collected)?;
+            let tape = run.tape(&input, (from, to));
+            let y = run.layers(tape.as_ref(), input.as_tensor(), from, to, false)?;
+            gradient = run.backward(tape, &y, &gradient, &input, (from, to), &mut collected)?;
         }
         Ok(Gradients {
             loss: weighted(&head.losses, &weights),
@@ -129,12 +133,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn layers(&self, x: &Tensor, from: usize, to: usize, frozen: bool) -> Result<Tensor, ModelError> {
+    fn layers(
+        &self,
+        tape: Option<&Tape>,
+        x: &Tensor,
+        from: usize,
+        to: usize,
+        frozen: bool,
+    ) -> Result<Tensor, ModelError> {
         let mut x = x.clone();
         for number in from..to {
             self.progress.check()?;
             let lora = |module| self.lora(number, module, frozen);
-            x = self.decoder.layer(number, &x, &self.batch, None, Some(&lora))?;
+            x = self.decoder.layer(number, tape, &x, &self.batch, &lora)?;
         }
         Ok(x)
     }
@@ -150,6 +161,13 @@ impl Run<'_> {
         Some(lora)
     }
 
+    /// What records these layers, on the CPU.
+    fn tape(&self, input: &Var, (from, to): (usize, usize)) -> Option<Tape> {
+        let matrices = self.adapter.variables().filter(|matrix| (from..to).contains(&matrix.layer));
+        let inputs = matrices.map(|matrix| matrix.variable.as_tensor()).chain([input.as_tensor()]);
+        self.decoder.device.is_cpu().then(|| Tape::from(inputs))
+    }
+
     fn variable(&self, x: &Tensor) -> Result<Var, ModelError> {
         Var::from_tensor(&x.detach()).map_err(|error| self.decoder.compute(error))
     }
@@ -157,21 +175,31 @@ impl Run<'_> {
     /// Stores the gradients of the matrices of these layers and gives that of the input.
     fn backward(
         &self,
+        tape: Option<Tape>,
         y: &Tensor,
-        gradient: Tensor,
+        gradient: &Tensor,
         input: &Var,
         (from, to): (usize, usize),
         collected: &mut Collected,
     ) -> Result<Tensor, ModelError> {
         let back = || {
-            let mut store = seed(y, gradient)?.backward()?;
+            let mut gradient_of: Box<dyn FnMut(&Tensor) -> candle_core::Result<Option<Tensor>>> = match tape {
+                Some(tape) => {
+                    let mut slopes = tape.backward(y, gradient)?;
+                    Box::new(move |of| slopes.take(of))
+                }
+                None => {
+                    let mut store = plain::backward(y, gradient)?;
+                    Box::new(move |of| Ok(store.remove(of).map(|gradient| gradient.detach())))
+                }
+            };
             for (slot, matrix) in collected.slots.iter_mut().zip(self.adapter.variables()) {
                 if (from..to).contains(&matrix.layer) {
-                    slot.1 = store.remove(matrix.variable).map(|gradient| gradient.detach());
+                    slot.1 = gradient_of(matrix.variable)?;
                 }
             }
-            match store.remove(input) {
-                Some(gradient) => Ok(gradient.detach()),
+            match gradient_of(input)? {
+                Some(gradient) => Ok(gradient),
                 None => candle_core::bail!("the input of layer {from} got no gradient"),
             }
         };

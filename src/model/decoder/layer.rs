@@ -6,7 +6,7 @@ use super::cache::LayerCache;
 use super::source::Source;
 use super::{DecoderSpec, GateActivation, Module, Precision};
 use crate::model::ModelError;
-use crate::model::ops::{Attend, Lora, Span, Weight, attention, glu, linear, rms_norm, rope};
+use crate::model::ops::{Attend, Lora, Span, Tape, Weight, attention, glu, linear, rms_norm, rope, sum};
 
 #[derive(Debug)]
 struct Linear {
@@ -128,9 +128,10 @@ impl Layer {
         }
     }
 
-    /// `x` is tokens × hidden. `adapter` gives what is added to a linear map.
+    /// `x` is tokens × hidden. `adapter` gives what is added to a linear map; `tape` records, on the CPU.
     pub(super) fn forward(
         &self,
+        tape: Option<&Tape>,
         x: &Tensor,
         batch: &Batch<'_>,
         adapter: &dyn Fn(Module) -> Option<Lora>,
@@ -138,38 +139,38 @@ impl Layer {
     ) -> Result<Tensor> {
         let map = |x: &Tensor, module: Module| {
             let Linear { weight, bias } = self.map(module);
-            linear(x, weight, bias.as_ref(), adapter(module).as_ref())
+            linear(tape, x, weight, bias.as_ref(), adapter(module).as_ref())
         };
         let Some((cos, sin)) = batch.ropes.get(self.rope) else { candle_core::bail!("a rotary table is missing") };
-        let normed = rms_norm(x, &self.before_attention, self.epsilon)?;
+        let normed = rms_norm(tape, x, &self.before_attention, self.epsilon)?;
         let mut q = map(&normed, Module::Query)?;
         let mut k = map(&normed, Module::Key)?;
         let v = map(&normed, Module::Value)?;
         if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
-            q = rms_norm(&q, query_norm, self.epsilon)?;
-            k = rms_norm(&k, key_norm, self.epsilon)?;
+            q = rms_norm(tape, &q, query_norm, self.epsilon)?;
+            k = rms_norm(tape, &k, key_norm, self.epsilon)?;
         }
-        let (q, k) = (rope(&q, cos, sin)?, rope(&k, cos, sin)?);
+        let (q, k) = (rope(tape, &q, cos, sin)?, rope(tape, &k, cos, sin)?);
         let seen = match cache {
-            None => attention(&q, &k, &v, batch.spans, self.attend)?,
+            None => attention(tape, &q, &k, &v, batch.spans, self.attend)?,
             Some(cache) => {
                 let (keys, values) = cache.append(&k, &v)?;
                 let span = Span { queries: q.dim(0)?, keys: keys.dim(0)? };
-                attention(&q, &keys, &values, &[span], self.attend)?
+                attention(tape, &q, &keys, &values, &[span], self.attend)?
             }
         };
         let mut update = map(&seen, Module::Out)?;
         if let Some(norm) = &self.after_attention {
-            update = rms_norm(&update, norm, self.epsilon)?;
+            update = rms_norm(tape, &update, norm, self.epsilon)?;
         }
-        let x = (x + update)?;
-        let normed = rms_norm(&x, &self.before_inner, self.epsilon)?;
-        let inner = glu(&map(&normed, Module::Gate)?, &map(&normed, Module::Up)?, self.activation)?;
+        let x = sum(tape, x, &update)?;
+        let normed = rms_norm(tape, &x, &self.before_inner, self.epsilon)?;
+        let inner = glu(tape, &map(&normed, Module::Gate)?, &map(&normed, Module::Up)?, self.activation)?;
         let mut update = map(&inner, Module::Down)?;
         if let Some(norm) = &self.after_inner {
-            update = rms_norm(&update, norm, self.epsilon)?;
+            update = rms_norm(tape, &update, norm, self.epsilon)?;
         }
-        x + update
+        sum(tape, &x, &update)
     }
 }
 

@@ -38,7 +38,7 @@ use self::source::Source;
 use super::ModelError;
 use super::adapter::Adapter;
 use super::folder::Folder;
-use super::ops::{Lora, Span, Weight, linear, rms_norm};
+use super::ops::{Lora, Span, Tape, Weight, linear, rms_norm};
 use crate::jobs::Progress;
 
 /// Which hidden states are asked for.
@@ -172,10 +172,11 @@ impl Decoder {
         let mut x = self.embed(&texts.concat())?;
         for number in 0..layers {
             progress.check()?;
-            x = self.layer(number, &x, &batch, adapter, None)?;
+            let lora = |module| adapter.and_then(|adapter| adapter.frozen(number, module));
+            x = self.layer(number, None, &x, &batch, &lora)?;
         }
         match depth {
-            Depth::Last => self.normed(&x),
+            Depth::Last => self.normed(None, &x),
             Depth::After(_) => Ok(x),
         }
     }
@@ -186,7 +187,7 @@ impl Decoder {
     /// The states have another width.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, ModelError> {
         let compute = || {
-            let logits = linear(hidden, &self.head, None, None)?;
+            let logits = linear(None, hidden, &self.head, None, None)?;
             match self.spec.logit_cap {
                 None => Ok(logits),
                 Some(cap) => (logits / f64::from(cap))?.tanh()? * f64::from(cap),
@@ -221,31 +222,30 @@ impl Decoder {
             let Some((layer, memory)) = layer else {
                 return Err(self.fault("the cache is of another model".to_owned()));
             };
-            x = layer.forward(&x, &batch, &lora, Some(memory)).map_err(|error| self.compute(error))?;
+            x = layer.forward(None, &x, &batch, &lora, Some(memory)).map_err(|error| self.compute(error))?;
         }
         cache.tokens += tokens.len();
         let last = x.narrow(0, tokens.len().saturating_sub(1), 1).map_err(|error| self.compute(error))?;
-        let logits = self.logits(&self.normed(&last)?)?;
+        let logits = self.logits(&self.normed(None, &last)?)?;
         logits.flatten_all().and_then(|logits| logits.to_vec1()).map_err(|error| self.compute(error))
     }
 
     fn layer(
         &self,
         number: usize,
+        tape: Option<&Tape>,
         x: &Tensor,
         batch: &Batch<'_>,
-        adapter: Option<&Adapter>,
-        lora: Option<&dyn Fn(Module) -> Option<Lora>>,
+        lora: &dyn Fn(Module) -> Option<Lora>,
     ) -> Result<Tensor, ModelError> {
-        let frozen = |module| adapter.and_then(|adapter| adapter.frozen(number, module));
         let Some(layer) = self.layers.get(number) else {
             return Err(self.fault(format!("there is no layer {number}")));
         };
-        layer.forward(x, batch, lora.unwrap_or(&frozen), None).map_err(|error| self.compute(error))
+        layer.forward(tape, x, batch, lora, None).map_err(|error| self.compute(error))
     }
 
-    fn normed(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        rms_norm(x, &self.norm, self.spec.epsilon).map_err(|error| self.compute(error))
+    fn normed(&self, tape: Option<&Tape>, x: &Tensor) -> Result<Tensor, ModelError> {
+        rms_norm(tape, x, &self.norm, self.spec.epsilon).map_err(|error| self.compute(error))
     }
 
     /// Vectors of the tokens, scaled as the family does.

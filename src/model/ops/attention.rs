@@ -4,12 +4,13 @@
 //! probabilities again, so no square of a text's length is ever kept. Heads of keys may serve several heads of
 //! queries (Ainslie et al., GQA, 2023).
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::Arch;
 
-use super::{Span, fault, floats, plain, tensor, with_floats};
+use super::tape::{Op, Tape, apply};
+use super::{Span, fault, plain};
 use crate::model::kernels::{exp, largest, sum};
 
 /// Query rows of a block.
@@ -27,12 +28,18 @@ pub(crate) struct Attend {
 }
 
 /// `q` is tokens × (heads·d), `k` and `v` keys × (kv_heads·d); the result has the shape of `q`.
-pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[Span], attend: Attend) -> Result<Tensor> {
+pub(crate) fn attention(
+    tape: Option<&Tape>,
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    spans: &[Span],
+    attend: Attend,
+) -> Result<Tensor> {
     if !q.device().is_cpu() {
         return plain::attention(q, k, v, spans, attend);
     }
-    let op = Attention { spans: spans.to_vec(), attend };
-    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    apply(tape, Attention { spans: spans.to_vec(), attend }, &[q, k, v], q.shape())
 }
 
 struct Attention {
@@ -136,7 +143,7 @@ impl Attention {
         );
     }
 
-    fn forward(&self, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    fn seen_values(&self, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
         let Attend { heads, head_dim, .. } = self.attend;
         let width = heads * head_dim;
         let mut out = vec![0f32; q.len()];
@@ -206,36 +213,15 @@ impl Attention {
     }
 }
 
-impl CustomOp3 for Attention {
-    fn name(&self) -> &'static str {
-        "causal attention"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (q, k, v) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
+impl Op for Attention {
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+        let [q, k, v] = inputs else { return fault("attention has three inputs") };
         self.check(q, k, v)?;
-        Ok((CpuStorage::F32(self.forward(q, k, v)), l1.shape().clone()))
+        Ok(self.seen_values(q, k, v))
     }
 
-    fn bwd(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        _res: &Tensor,
-        grad_res: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dq, dk, dv] = with_floats(grad_res, |g| {
-            with_floats(q, |q| with_floats(k, |k| with_floats(v, |v| self.gradients(q, k, v, g))))
-        })?;
-        Ok((Some(tensor(dq, q.dims())?), Some(tensor(dk, k.dims())?), Some(tensor(dv, v.dims())?)))
+    fn backward(&self, inputs: &[&[f32]], gradient: Vec<f32>) -> Result<Vec<Vec<f32>>> {
+        let [q, k, v] = inputs else { return fault("attention has three inputs") };
+        Ok(self.gradients(q, k, v, &gradient)?.into())
     }
 }

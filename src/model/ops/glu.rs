@@ -2,18 +2,19 @@
 //!
 //! Source: Shazeer, GLU variants improve transformer (2020).
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use pulp::Arch;
 
-use super::{fault, floats, plain, tensor, with_floats};
+use super::tape::{Op, Tape, apply};
+use super::{fault, plain};
 use crate::model::decoder::GateActivation;
 use crate::model::kernels::exp;
 
-pub(crate) fn glu(gate: &Tensor, up: &Tensor, activation: GateActivation) -> Result<Tensor> {
+pub(crate) fn glu(tape: Option<&Tape>, gate: &Tensor, up: &Tensor, activation: GateActivation) -> Result<Tensor> {
     if !gate.device().is_cpu() {
         return plain::glu(gate, up, activation);
     }
-    gate.contiguous()?.apply_op2(&up.contiguous()?, Glu { activation })
+    apply(tape, Glu { activation }, &[gate, up], gate.shape())
 }
 
 struct Glu {
@@ -40,52 +41,40 @@ fn gate(x: f32, activation: GateActivation) -> (f32, f32) {
     }
 }
 
-impl CustomOp2 for Glu {
-    fn name(&self) -> &'static str {
-        "glu"
-    }
-
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (x, up) = (floats(s1, l1)?, floats(s2, l2)?);
-        if x.len() != up.len() {
-            return fault("gate and value differ in size");
-        }
+impl Op for Glu {
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+        let (x, up) = both(inputs)?;
         let mut y = up.to_vec();
         let activation = self.activation;
         Arch::new().dispatch(
             #[inline(always)]
             || y.iter_mut().zip(x).for_each(|(y, &x)| *y *= gate(x, activation).0),
         );
-        Ok((CpuStorage::F32(y), l1.shape().clone()))
+        Ok(y)
     }
 
-    fn bwd(
-        &self,
-        arg1: &Tensor,
-        arg2: &Tensor,
-        _res: &Tensor,
-        grad_res: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dgate, dup) = with_floats(grad_res, |g| {
-            with_floats(arg1, |x| {
-                with_floats(arg2, |up| {
-                    let (mut dgate, mut dup) = (g.to_vec(), g.to_vec());
-                    let activation = self.activation;
-                    Arch::new().dispatch(
-                        #[inline(always)]
-                        || {
-                            let both = dgate.iter_mut().zip(dup.iter_mut()).zip(x.iter().zip(up));
-                            both.for_each(|((dgate, dup), (&x, up))| {
-                                let (value, slope) = gate(x, activation);
-                                *dgate *= up * slope;
-                                *dup *= value;
-                            });
-                        },
-                    );
-                    Ok((dgate, dup))
-                })
-            })
-        })?;
-        Ok((Some(tensor(dgate, arg1.dims())?), Some(tensor(dup, arg2.dims())?)))
+    fn backward(&self, inputs: &[&[f32]], gradient: Vec<f32>) -> Result<Vec<Vec<f32>>> {
+        let (x, up) = both(inputs)?;
+        let (mut dgate, mut dup) = (gradient.clone(), gradient);
+        let activation = self.activation;
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let both = dgate.iter_mut().zip(dup.iter_mut()).zip(x.iter().zip(up));
+                both.for_each(|((dgate, dup), (&x, up))| {
+                    let (value, slope) = gate(x, activation);
+                    *dgate *= up * slope;
+                    *dup *= value;
+                });
+            },
+        );
+        Ok(vec![dgate, dup])
+    }
+}
+
+fn both<'a>(inputs: &[&'a [f32]]) -> Result<(&'a [f32], &'a [f32])> {
+    match inputs {
+        [x, up] if x.len() == up.len() => Ok((x, up)),
+        _ => fault("gate and value differ in size"),
     }
 }

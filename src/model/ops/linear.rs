@@ -5,11 +5,12 @@
 //! does.
 
 use candle_core::quantized::QTensor;
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-use super::{Weight, fault, floats, parallelism, plain, tensor, with_floats};
+use super::tape::{Op, Tape, apply};
+use super::{Weight, fault, parallelism, plain, tensor, with_floats};
 
 /// Up to so many rows of x a quantised W is not widened.
 const FEW: usize = 4;
@@ -61,15 +62,25 @@ fn splitmix(x: u64) -> u64 {
 }
 
 /// `x` is tokens × inputs, `weight` outputs × inputs; the result is tokens × outputs.
-pub(crate) fn linear(x: &Tensor, weight: &Weight, bias: Option<&Tensor>, lora: Option<&Lora>) -> Result<Tensor> {
+pub(crate) fn linear(
+    tape: Option<&Tape>,
+    x: &Tensor,
+    weight: &Weight,
+    bias: Option<&Tensor>,
+    lora: Option<&Lora>,
+) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return plain::linear(x, weight, bias, lora);
     }
-    let x = &x.contiguous()?;
+    let (outputs, inputs) = weight.dims2()?;
+    let shape = (x.elem_count() / inputs.max(1), outputs);
     let map = Frozen { weight: weight.clone(), bias: bias.cloned() };
     match lora {
-        None => x.apply_op1(map),
-        Some(lora) => x.apply_op3(&lora.a, &lora.b, Adapted { map, scale: lora.scale, dropout: lora.dropout }),
+        None => apply(tape, map, &[x], shape),
+        Some(lora) => {
+            let map = Adapted { map, scale: lora.scale, dropout: lora.dropout };
+            apply(tape, map, &[x, &lora.a, &lora.b], shape)
+        }
     }
 }
 
@@ -90,7 +101,7 @@ impl Frozen {
         Ok((inputs, outputs))
     }
 
-    fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
+    fn product(&self, x: &[f32]) -> Result<Vec<f32>> {
         let (inputs, outputs) = self.sizes(x)?;
         let rows = x.len() / inputs;
         if rows <= FEW
@@ -120,7 +131,7 @@ impl Frozen {
     }
 
     /// dx = g·W.
-    fn backward(&self, g: &[f32]) -> Result<Vec<f32>> {
+    fn back(&self, g: &[f32]) -> Result<Vec<f32>> {
         let (outputs, inputs) = self.weight.dims2()?;
         let rows = g.len() / outputs.max(1);
         if rows * outputs != g.len() {
@@ -132,20 +143,14 @@ impl Frozen {
     }
 }
 
-impl CustomOp1 for Frozen {
-    fn name(&self) -> &'static str {
-        "frozen linear"
+impl Op for Frozen {
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+        let [x] = inputs else { return fault("a frozen map has one input") };
+        self.product(x)
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = floats(storage, layout)?;
-        let (inputs, outputs) = self.sizes(x)?;
-        Ok((CpuStorage::F32(self.forward(x)?), Shape::from((x.len() / inputs, outputs))))
-    }
-
-    fn bwd(&self, arg: &Tensor, _res: &Tensor, grad_res: &Tensor) -> Result<Option<Tensor>> {
-        let dx = with_floats(grad_res, |g| self.backward(g))?;
-        Ok(Some(tensor(dx, arg.dims())?))
+    fn backward(&self, _inputs: &[&[f32]], gradient: Vec<f32>) -> Result<Vec<Vec<f32>>> {
+        Ok(vec![self.back(&gradient)?])
     }
 }
 
@@ -166,25 +171,13 @@ impl Adapted {
     }
 }
 
-impl CustomOp3 for Adapted {
-    fn name(&self) -> &'static str {
-        "adapted linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, a, b) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
+impl Op for Adapted {
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+        let [x, a, b] = inputs else { return fault("an adapted map has three inputs") };
         let (inputs, outputs) = self.map.sizes(x)?;
         let rank = self.rank(a, b, inputs, outputs)?;
         let rows = x.len() / inputs;
-        let mut y = self.map.forward(x)?;
+        let mut y = self.map.product(x)?;
         let dropped = Dropout::apply(self.dropout, x);
         let mut low = vec![0f32; rows * rank];
         matmul(
@@ -203,23 +196,13 @@ impl CustomOp3 for Adapted {
             self.scale,
             Par::Seq,
         );
-        Ok((CpuStorage::F32(y), Shape::from((rows, outputs))))
+        Ok(y)
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        a: &Tensor,
-        b: &Tensor,
-        _res: &Tensor,
-        grad_res: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let shapes = (x.dims().to_vec(), a.dims().to_vec(), b.dims().to_vec());
-        let gradients = with_floats(grad_res, |g| {
-            with_floats(x, |x| with_floats(a, |a| with_floats(b, |b| self.gradients(g, x, a, b))))
-        })?;
-        let (dx, da, db) = gradients;
-        Ok((Some(tensor(dx, shapes.0)?), Some(tensor(da, shapes.1)?), Some(tensor(db, shapes.2)?)))
+    fn backward(&self, inputs: &[&[f32]], gradient: Vec<f32>) -> Result<Vec<Vec<f32>>> {
+        let [x, a, b] = inputs else { return fault("an adapted map has three inputs") };
+        let (dx, da, db) = self.gradients(&gradient, x, a, b)?;
+        Ok(vec![dx, da, db])
     }
 }
 
@@ -232,7 +215,7 @@ impl Adapted {
         if g.len() != rows * outputs {
             return fault("a gradient does not fit the linear map");
         }
-        let mut dx = self.map.backward(g)?;
+        let mut dx = self.map.back(g)?;
         let dropped = Dropout::apply(self.dropout, x);
         let dropped = MatRef::from_row_major_slice(&dropped, rows, inputs);
         let g = MatRef::from_row_major_slice(g, rows, outputs);

@@ -1,10 +1,10 @@
-//! The differentiable steps of a decoder as operations of candle with a backward pass of our own.
+//! The differentiable steps of a decoder, on tensors of candle.
 //!
 //! candle's fused norms, softmax and rotary positions have no backward pass and drop gradients silently; its matrix
-//! product computes and keeps gradients of frozen weights. These do neither, and keep nothing but their inputs.
-//! Constraints: on the CPU each runs on the calling thread's pool over contiguous float32 (candle multiplies a few
-//! rows by quantised blocks on a pool of its own); on another device the
-//! slow composition in [`plain`] runs instead, which is also the oracle in the tests. Rows of a batch lie under each
+//! product computes and keeps gradients of frozen weights. These do neither, and keep nothing but their inputs, on a
+//! [`Tape`]. Constraints: on the CPU each runs on the calling thread's pool over contiguous float32 (candle multiplies a
+//! few rows by quantised blocks on a pool of its own); on another device the slow composition in [`plain`] runs instead,
+//! recorded by candle, which is also the oracle in the tests. Rows of a batch lie under each
 //! other without padding: a tensor is tokens × width, and [`Span`]s say which tokens are one text.
 
 mod attention;
@@ -15,6 +15,8 @@ mod linear;
 mod norm;
 pub(crate) mod plain;
 mod rope;
+mod sum;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod weight;
@@ -25,9 +27,11 @@ pub(crate) use glu::glu;
 pub(crate) use linear::{Dropout, Lora, linear};
 pub(crate) use norm::rms_norm;
 pub(crate) use rope::rope;
+pub(crate) use sum::sum;
+pub(crate) use tape::Tape;
 pub(crate) use weight::Weight;
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};
 
 /// One text of a batch: its query tokens, and the key tokens that they look at. The last query stands beside the
 /// last key.
@@ -60,6 +64,17 @@ fn with_floats<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Resul
     }
 }
 
+/// Gives `f` the numbers of several tensors.
+fn with_all_floats<T>(tensors: &[Tensor], f: impl FnOnce(&[&[f32]]) -> Result<T>) -> Result<T> {
+    let tensors = tensors.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
+    let stores: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let values = stores.iter().map(|(storage, layout)| match &**storage {
+        candle_core::Storage::Cpu(storage) => floats(storage, layout),
+        _ => candle_core::bail!("a tensor on the CPU is needed"),
+    });
+    f(&values.collect::<Result<Vec<_>>>()?)
+}
+
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)
 }
@@ -71,35 +86,6 @@ fn fault<T>(what: &str) -> Result<T> {
 /// All cores of the calling thread's pool, or the calling thread alone.
 fn parallelism() -> faer::Par {
     if rayon::current_num_threads() > 1 { faer::Par::rayon(0) } else { faer::Par::Seq }
-}
-
-/// A scalar whose gradient with respect to `y` is `gradient`: what a backward pass through a part begins with.
-pub(crate) fn seed(y: &Tensor, gradient: Tensor) -> Result<Tensor> {
-    if y.dims() != gradient.dims() {
-        return fault("a gradient of another shape than its tensor");
-    }
-    if !y.device().is_cpu() {
-        return (y * gradient)?.sum_all();
-    }
-    y.apply_op1(Seed { gradient })
-}
-
-struct Seed {
-    gradient: Tensor,
-}
-
-impl CustomOp1 for Seed {
-    fn name(&self) -> &'static str {
-        "seed"
-    }
-
-    fn cpu_fwd(&self, _storage: &CpuStorage, _layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
-    }
-
-    fn bwd(&self, _arg: &Tensor, _res: &Tensor, _grad_res: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(self.gradient.clone()))
-    }
 }
 
 /// s·B·A, outputs × inputs row-major.

@@ -2,18 +2,19 @@
 //!
 //! Source: Zhang, Sennrich: Root mean square layer normalization (2019).
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use pulp::Arch;
 
-use super::{fault, floats, plain, tensor, with_floats};
+use super::tape::{Op, Tape, apply};
+use super::{fault, plain, with_floats};
 use crate::model::kernels::sum;
 
 /// The last dimension of `x` may hold several heads of the length of `weight` side by side.
-pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f32) -> Result<Tensor> {
+pub(crate) fn rms_norm(tape: Option<&Tape>, x: &Tensor, weight: &Tensor, epsilon: f32) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return plain::rms_norm(x, weight, epsilon);
     }
-    x.contiguous()?.apply_op1(RmsNorm { weight: weight.clone(), epsilon })
+    apply(tape, RmsNorm { weight: weight.clone(), epsilon }, &[x], x.shape())
 }
 
 struct RmsNorm {
@@ -22,7 +23,7 @@ struct RmsNorm {
 }
 
 impl RmsNorm {
-    fn forward(&self, x: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
+    fn normed(&self, x: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
         let width = width(x, weight)?;
         let mut y = x.to_vec();
         Arch::new().dispatch(
@@ -37,7 +38,7 @@ impl RmsNorm {
         Ok(y)
     }
 
-    fn backward(&self, x: &[f32], weight: &[f32], g: &[f32]) -> Result<Vec<f32>> {
+    fn gradient(&self, x: &[f32], weight: &[f32], g: &[f32]) -> Result<Vec<f32>> {
         let width = width(x, weight)?;
         if g.len() != x.len() {
             return fault("a gradient does not fit the norm");
@@ -68,21 +69,14 @@ fn width(x: &[f32], weight: &[f32]) -> Result<usize> {
     Ok(weight.len())
 }
 
-impl CustomOp1 for RmsNorm {
-    fn name(&self) -> &'static str {
-        "rms norm"
+impl Op for RmsNorm {
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+        let [x] = inputs else { return fault("a norm has one input") };
+        with_floats(&self.weight, |weight| self.normed(x, weight))
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = floats(storage, layout)?;
-        let y = with_floats(&self.weight, |weight| self.forward(x, weight))?;
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    fn bwd(&self, arg: &Tensor, _res: &Tensor, grad_res: &Tensor) -> Result<Option<Tensor>> {
-        let dx = with_floats(grad_res, |g| {
-            with_floats(arg, |x| with_floats(&self.weight, |weight| self.backward(x, weight, g)))
-        })?;
-        Ok(Some(tensor(dx, arg.dims())?))
+    fn backward(&self, inputs: &[&[f32]], gradient: Vec<f32>) -> Result<Vec<Vec<f32>>> {
+        let [x] = inputs else { return fault("a norm has one input") };
+        Ok(vec![with_floats(&self.weight, |weight| self.gradient(x, weight, &gradient))?])
     }
 }

@@ -114,3 +114,8 @@ pub(crate) fn cross_entropy(
     };
     Ok(HeadLoss { losses: told.collect(), gradient })
 }
+
+/// Gradients of what `y` was computed of, for the gradient of `y`.
+pub(crate) fn backward(y: &Tensor, gradient: &Tensor) -> Result<candle_core::backprop::GradStore> {
+    (y * gradient)?.sum_all()?.backward()
+}

@@ -1,15 +1,16 @@
 //! Turns the pairs (i, i + d/2) of every head by the angles of its token.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::{fault, floats, plain, tensor, with_floats};
+use super::tape::{Op, Tape, apply};
+use super::{fault, plain, with_floats};
 
 /// `x` is tokens × (heads·d), `cos` and `sin` tokens × d/2.
-pub(crate) fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+pub(crate) fn rope(tape: Option<&Tape>, x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return plain::rope(x, cos, sin);
     }
-    x.contiguous()?.apply_op1(Rope { cos: cos.clone(), sin: sin.clone() })
+    apply(tape, Rope { cos: cos.clone(), sin: sin.clone() }, &[x], x.shape())
 }
 
 struct Rope {
@@ -19,17 +20,16 @@ struct Rope {
 
 impl Rope {
     /// `direction` is 1, or -1 to turn back, which is also the way of the gradient.
-    fn turn(&self, x: &[f32], direction: f32) -> Result<Vec<f32>> {
+    fn turn(&self, mut y: Vec<f32>, direction: f32) -> Result<Vec<f32>> {
         let (tokens, half) = self.cos.dims2()?;
-        let width = x.len() / tokens.max(1);
+        let width = y.len() / tokens.max(1);
         if half == 0
-            || width * tokens != x.len()
+            || width * tokens != y.len()
             || !width.is_multiple_of(2 * half)
             || self.sin.dims2()? != (tokens, half)
         {
             return fault("the rotary tables do not fit");
         }
-        let mut y = x.to_vec();
         with_floats(&self.cos, |cos| {
             with_floats(&self.sin, |sin| {
                 let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
@@ -50,16 +50,13 @@ impl Rope {
     }
 }
 
-impl CustomOp1 for Rope {
-    fn name(&self) -> &'static str {
-        "rope"
+impl Op for Rope {
+    fn forward(&self, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+        let [x] = inputs else { return fault("a rotation has one input") };
+        self.turn(x.to_vec(), 1.0)
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(self.turn(floats(storage, layout)?, 1.0)?), layout.shape().clone()))
-    }
-
-    fn bwd(&self, arg: &Tensor, _res: &Tensor, grad_res: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(tensor(with_floats(grad_res, |g| self.turn(g, -1.0))?, arg.dims())?))
+    fn backward(&self, _inputs: &[&[f32]], gradient: Vec<f32>) -> Result<Vec<Vec<f32>>> {
+        Ok(vec![self.turn(gradient, -1.0)?])
     }
 }

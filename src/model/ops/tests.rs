@@ -28,15 +28,17 @@ fn close(got: &Tensor, want: &Tensor, what: &str) {
 }
 
 /// Compares both ways of computing something of `inputs`, and their gradients for one random gradient of the result.
-fn agree(what: &str, inputs: &[&Var], fast: impl Fn() -> Result<Tensor>, slow: impl Fn() -> Result<Tensor>) {
-    let (got, want) = (fast().expect("fast"), slow().expect("slow"));
+fn agree(what: &str, inputs: &[&Var], fast: impl Fn(&Tape) -> Result<Tensor>, slow: impl Fn() -> Result<Tensor>) {
+    let tape = Tape::from(inputs.iter().map(|input| input.as_tensor()));
+    let (got, want) = (fast(&tape).expect("fast"), slow().expect("slow"));
     close(&got, &want, what);
     let gradient = Tensor::from_vec(numbers(got.elem_count(), 99), got.dims(), &Device::Cpu).expect("gradient");
-    let of_fast = seed(&got, gradient.clone()).and_then(|y| y.backward()).expect("backward");
-    let of_slow = (want * gradient).and_then(|y| y.sum_all()).and_then(|y| y.backward()).expect("backward");
+    let mut of_fast = tape.backward(&got, &gradient).expect("backward");
+    let of_slow = plain::backward(&want, &gradient).expect("backward");
     for (number, input) in inputs.iter().enumerate() {
-        let got = of_fast.get(input).unwrap_or_else(|| panic!("{what}: input {number} got no gradient"));
-        close(got, of_slow.get(input).expect("oracle's gradient"), &format!("{what}, gradient {number}"));
+        let got = of_fast.take(input).expect("a gradient");
+        let got = got.unwrap_or_else(|| panic!("{what}: input {number} got no gradient"));
+        close(&got, of_slow.get(input).expect("oracle's gradient"), &format!("{what}, gradient {number}"));
     }
 }
 
@@ -48,13 +50,13 @@ fn linear_maps_with_and_without_adapter() {
     for dtype in [DType::F32, DType::BF16, DType::F16] {
         let w = Weight::from(w.detach().to_dtype(dtype).expect("cast"));
         for bias in [None, Some(&bias)] {
-            agree("frozen", &[&x], || linear(&x, &w, bias, None), || plain::linear(&x, &w, bias, None));
+            agree("frozen", &[&x], |tape| linear(Some(tape), &x, &w, bias, None), || plain::linear(&x, &w, bias, None));
             for dropout in [None, Some(Dropout { share: 0.3, seed: 5 })] {
                 let lora = Lora { a: a.as_tensor().clone(), b: b.as_tensor().clone(), scale: 0.7, dropout };
                 agree(
                     "adapted",
                     &[&x, &a, &b],
-                    || linear(&x, &w, bias, Some(&lora)),
+                    |tape| linear(Some(tape), &x, &w, bias, Some(&lora)),
                     || plain::linear(&x, &w, bias, Some(&lora)),
                 );
             }
@@ -96,7 +98,7 @@ fn norms_of_rows_and_of_heads() {
     let x = variable((5, 96), 1);
     for width in [96, 24, 8] {
         let weight = variable((1, width), 2).flatten_all().expect("vector").detach();
-        agree("norm", &[&x], || rms_norm(&x, &weight, 1e-5), || plain::rms_norm(&x, &weight, 1e-5));
+        agree("norm", &[&x], |tape| rms_norm(Some(tape), &x, &weight, 1e-5), || plain::rms_norm(&x, &weight, 1e-5));
     }
 }
 
@@ -104,7 +106,7 @@ fn norms_of_rows_and_of_heads() {
 fn rotary_positions() {
     let x = variable((6, 3 * 10), 1);
     let (cos, sin) = (variable((6, 5), 2).detach(), variable((6, 5), 3).detach());
-    agree("rope", &[&x], || rope(&x, &cos, &sin), || plain::rope(&x, &cos, &sin));
+    agree("rope", &[&x], |tape| rope(Some(tape), &x, &cos, &sin), || plain::rope(&x, &cos, &sin));
 }
 
 #[test]
@@ -112,8 +114,33 @@ fn gated_units() {
     let (gate, up) = (variable((9, 33), 1), variable((9, 33), 2));
     let wide = Var::from_tensor(&(gate.as_tensor() * 6.0).expect("product")).expect("variable");
     for activation in [GateActivation::Silu, GateActivation::GeluTanh] {
-        agree("glu", &[&wide, &up], || glu(&wide, &up, activation), || plain::glu(&wide, &up, activation));
+        agree(
+            "glu",
+            &[&wide, &up],
+            |tape| glu(Some(tape), &wide, &up, activation),
+            || plain::glu(&wide, &up, activation),
+        );
     }
+}
+
+#[test]
+fn sums_and_what_is_used_more_than_once() {
+    let (x, y) = (variable((4, 12), 1), variable((4, 12), 2));
+    let weight = variable((1, 12), 3).flatten_all().expect("vector").detach();
+    agree(
+        "residual",
+        &[&x, &y],
+        |tape| {
+            let both = sum(Some(tape), &x, &y)?;
+            let unused = rms_norm(Some(tape), &x, &weight, 1e-5)?;
+            assert_eq!(unused.dims(), x.dims());
+            sum(Some(tape), &both, &rms_norm(Some(tape), &both, &weight, 1e-5)?)
+        },
+        || {
+            let both = (x.as_tensor() + y.as_tensor())?;
+            &both + plain::rms_norm(&both, &weight, 1e-5)?
+        },
+    );
 }
 
 #[test]
@@ -126,7 +153,7 @@ fn attention_of_packed_texts_with_windows_and_shared_heads() {
         agree(
             &format!("attention {attend:?}"),
             &[&q, &k, &v],
-            || attention(&q, &k, &v, &spans, attend),
+            |tape| attention(Some(tape), &q, &k, &v, &spans, attend),
             || plain::attention(&q, &k, &v, &spans, attend),
         );
     }
@@ -153,10 +180,10 @@ fn loss_of_the_head_over_chunk_borders() {
 fn contradicting_shapes_are_errors() {
     let x = variable((2, 6), 1);
     let w = variable((4, 5), 2).detach();
-    assert!(linear(&x, &w.clone().into(), None, None).is_err());
-    assert!(rms_norm(&x, &w.flatten_all().expect("vector"), 1e-5).is_err());
-    assert!(rope(&x, &w, &w).is_err());
+    assert!(linear(None, &x, &w.clone().into(), None, None).is_err());
+    assert!(rms_norm(None, &x, &w.flatten_all().expect("vector"), 1e-5).is_err());
+    assert!(rope(None, &x, &w, &w).is_err());
     let attend = Attend { heads: 1, kv_heads: 1, head_dim: 6, scale: 1.0, window: None };
-    assert!(attention(&x, &x, &x, &[Span { queries: 3, keys: 3 }], attend).is_err());
+    assert!(attention(None, &x, &x, &x, &[Span { queries: 3, keys: 3 }], attend).is_err());
     assert!(cross_entropy(&x, &variable((4, 6), 3).detach().into(), &[9, 0], &[1.0, 1.0], None, false).is_err());
 }

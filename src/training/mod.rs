@@ -11,6 +11,7 @@ mod checkpoint;
 mod comparison;
 mod error;
 mod events;
+mod freed;
 mod log;
 mod memory;
 mod optimiser;

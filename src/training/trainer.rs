@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::batches::{Plan, dropout_seed, parts};
 use super::checkpoint::{Checkpoint, State};
 use super::events::{Finish, Listener, StepReport, TrainEvent};
+use super::freed::Freed;
 use super::memory::{MemoryEstimate, resident};
 use super::optimiser::{AdamW, clip};
 use super::rows::{Prepared, TrainRow};
@@ -147,6 +148,7 @@ impl<'a> Trainer<'a> {
         };
         self.load(&adapter, &at.values)?;
         let workers = Workers::new(self.threads)?;
+        let _freed = Freed::kept();
         let steering = Steering { control, progress };
         self.begin(&plan, &at, listener, sizes.iter().sum::<usize>() as u64);
         self.probe(&adapter, &plan, &steering)?;

@@ -9,10 +9,10 @@ mod x86;
 
 use half::bf16;
 
-/// Numbers of one instruction's operand.
-const LANE: usize = 32;
-/// Rows of W that stay in the cache while all rows of x pass by.
-const PANEL: usize = 48;
+/// Pairs of numbers of one instruction's operand.
+const LANE: usize = 16;
+/// Columns of a product that are computed together.
+const COLUMNS: usize = 64;
 
 /// Sizes of a frozen matrix: outputs × inputs.
 pub(super) type Sizes = (usize, usize);
@@ -30,7 +30,8 @@ pub(crate) fn available() -> bool {
     false
 }
 
-/// y += x·Wᵀ, x rows × inputs, y rows × outputs; false where this CPU cannot.
+/// y += x·Wᵀ, x rows × inputs, y rows × outputs; false where this CPU cannot. A single row, as generation has it, is
+/// summed in another order than several.
 pub(super) fn forward(x: &[f32], w: &[bf16], sizes: Sizes, y: &mut [f32], side_by_side: bool) -> bool {
     use rayon::prelude::*;
     let (outputs, inputs) = sizes;
@@ -38,22 +39,39 @@ pub(super) fn forward(x: &[f32], w: &[bf16], sizes: Sizes, y: &mut [f32], side_b
         return false;
     }
     let rounded = Rounded::new(x, inputs);
-    let panels: Vec<usize> = (0..outputs).step_by(PANEL).collect();
-    let of = |first: &usize| panel(&rounded, w, sizes, *first);
+    // A bfloat16 is its 16 bits.
+    let w: &[u16] = bytemuck::cast_slice(w);
+    let of = |first: &usize| columns(&rounded, w, sizes, *first);
     let mut scatter = |first: usize, part: Vec<f32>| {
-        let width = PANEL.min(outputs - first);
+        let width = COLUMNS.min(outputs - first);
         for (row, part) in y.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
             let target = row.get_mut(first..first + width).unwrap_or_default();
             target.iter_mut().zip(part).for_each(|(target, value)| *target += value);
         }
     };
+    let firsts: Vec<usize> = (0..outputs).step_by(COLUMNS).collect();
     if side_by_side {
-        let parts: Vec<Vec<f32>> = panels.par_iter().map(of).collect();
-        panels.iter().zip(parts).for_each(|(first, part)| scatter(*first, part));
+        let parts: Vec<Vec<f32>> = firsts.par_iter().map(of).collect();
+        firsts.iter().zip(parts).for_each(|(first, part)| scatter(*first, part));
     } else {
-        panels.iter().for_each(|first| scatter(*first, of(first)));
+        firsts.iter().for_each(|first| scatter(*first, of(first)));
     }
     true
+}
+
+/// Rows of x × up to 64 rows of W from `first` on.
+fn columns(x: &Rounded, w: &[u16], (outputs, inputs): Sizes, first: usize) -> Vec<f32> {
+    let width = COLUMNS.min(outputs - first);
+    let mut out = vec![0f32; x.rows() * width];
+    let part = w.get(first * inputs..(first + width) * inputs).unwrap_or_default();
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller has asked for the instructions.
+    unsafe {
+        if x.rows() == 1 { x86::single(x, part, inputs, &mut out) } else { x86::forward(x, part, inputs, &mut out) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = part;
+    out
 }
 
 /// dx += g·W, g rows × outputs, dx rows × inputs; false where this CPU cannot.
@@ -65,24 +83,29 @@ pub(super) fn backward(g: &[f32], w: &[bf16], sizes: Sizes, dx: &mut [f32]) -> b
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instructions were found just now.
     unsafe {
-        x86::backward(&Rounded::new(g, outputs), w, sizes, dx);
+        x86::backward(&Rounded::new(g, outputs), bytemuck::cast_slice(w), sizes, dx);
     }
     true
 }
 
-/// Rows as bfloat16, each filled up with zeros to whole operands.
+/// Rows as pairs of bfloat16, each filled up with zeros to whole operands.
 struct Rounded {
-    values: Vec<[u16; LANE]>,
+    values: Vec<[u32; LANE]>,
     /// Operands of a row.
     steps: usize,
 }
 
 impl Rounded {
     fn new(x: &[f32], width: usize) -> Self {
-        let steps = width.div_ceil(LANE);
-        let mut values = vec![[0u16; LANE]; x.len() / width.max(1) * steps];
+        let steps = width.div_ceil(2 * LANE);
+        let mut values = vec![[0u32; LANE]; x.len() / width.max(1) * steps];
         for (row, x) in values.chunks_exact_mut(steps.max(1)).zip(x.chunks_exact(width.max(1))) {
-            row.as_flattened_mut().iter_mut().zip(x).for_each(|(to, from)| *to = round(*from));
+            let (pairs, rest) = x.as_chunks::<2>();
+            let rest = rest.first().map(|last| [*last, 0.0]);
+            let pairs = pairs.iter().chain(&rest);
+            row.as_flattened_mut().iter_mut().zip(pairs).for_each(|(to, [low, high])| {
+                *to = u32::from(round(*low)) | u32::from(round(*high)) << 16;
+            });
         }
         Self { values, steps }
     }
@@ -91,7 +114,7 @@ impl Rounded {
         self.values.len() / self.steps.max(1)
     }
 
-    fn row(&self, row: usize) -> &[[u16; LANE]] {
+    fn row(&self, row: usize) -> &[[u32; LANE]] {
         self.values.get(row * self.steps..(row + 1) * self.steps).unwrap_or_default()
     }
 }
@@ -102,46 +125,4 @@ fn round(x: f32) -> u16 {
     let bits = x.to_bits();
     let rounded = (bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16) as u16;
     if x.is_nan() { 0x7FC0 } else { rounded }
-}
-
-/// Rows × the panel's width.
-fn panel(x: &Rounded, w: &[bf16], (outputs, inputs): Sizes, first: usize) -> Vec<f32> {
-    let width = PANEL.min(outputs - first);
-    let mut out = vec![0f32; x.rows() * width];
-    let part = w.get(first * inputs..(first + width) * inputs).unwrap_or_default();
-    // A bfloat16 is its 16 bits.
-    let rows = Rows::new(bytemuck::cast_slice(part), inputs);
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the callers have asked for the instructions.
-    unsafe {
-        x86::panel(x, &rows, width, &mut out);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = rows;
-    out
-}
-
-/// Rows of W in whole operands, and the filled-up rest of each.
-struct Rows<'a> {
-    values: &'a [u16],
-    inputs: usize,
-    rests: Vec<[u16; LANE]>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(values: &'a [u16], inputs: usize) -> Self {
-        let rest = inputs % LANE;
-        let filled = |row: &[u16]| {
-            let mut filled = [0u16; LANE];
-            filled.iter_mut().zip(row.iter().skip(inputs - rest)).for_each(|(to, from)| *to = *from);
-            filled
-        };
-        let rests = if rest == 0 { Vec::new() } else { values.chunks_exact(inputs).map(filled).collect() };
-        Self { values, inputs, rests }
-    }
-
-    fn row(&self, row: usize) -> (&'a [[u16; LANE]], Option<&[u16; LANE]>) {
-        let values = self.values.get(row * self.inputs..(row + 1) * self.inputs).unwrap_or_default();
-        (values.as_chunks().0, self.rests.get(row))
-    }
 }

@@ -1,11 +1,12 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::FieldRole;
-use crate::embedding::{EncoderChoice, Views};
+use crate::embedding::{ChoiceError, EncoderChoice, Views};
+use crate::project::{Folders, STARTER, unpack_starter};
 use crate::selection::{Keep, RankBy, WeightMode};
 use crate::transport::{EngineChoice, SolverKind};
 
@@ -90,7 +91,7 @@ pub struct Inspect {
     #[arg(long, value_name = "FILE", requires = "safe")]
     pub harmful: Vec<PathBuf>,
     /// How rows and references are compared, as in `dipole purify`
-    #[arg(long, default_value = "lexical", value_name = "ENCODER")]
+    #[arg(long, default_value = "lexical", value_parser = encoder, value_name = "ENCODER")]
     pub encoder: EncoderChoice,
     /// Which field plays which role, for example question=prompt (repeat)
     #[arg(long, value_name = "FIELD=ROLE", value_parser = field_role)]
@@ -114,8 +115,8 @@ pub struct Purify {
     /// The export folder
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// lexical, a Hugging Face directory of a BERT-family model, or a .npy/.safetensors file (three: custom,safe,harmful)
-    #[arg(long, default_value = "lexical")]
+    /// lexical, a Hugging Face directory, the built-in `starter`, or a .npy/.safetensors file (three: custom,safe,harmful)
+    #[arg(long, default_value = "lexical", value_parser = encoder)]
     pub encoder: EncoderChoice,
     /// What is embedded of each row [default: row+response+prompt for sentence encoders, row for lexical]
     #[arg(long, value_name = "row|row+response|row+response+prompt")]
@@ -249,7 +250,7 @@ pub struct CompareRankings {
     #[arg(long, value_name = "FILE", required = true)]
     pub harmful: Vec<PathBuf>,
     /// lexical, a Hugging Face directory, or vector files, as for purify
-    #[arg(long, default_value = "lexical")]
+    #[arg(long, default_value = "lexical", value_parser = encoder)]
     pub encoder: EncoderChoice,
     /// What is embedded of each row, as for purify
     #[arg(long, value_name = "row|row+response|row+response+prompt")]
@@ -316,7 +317,7 @@ pub struct Measured {
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
     /// lexical, a Hugging Face directory, as for purify
-    #[arg(long, default_value = "lexical")]
+    #[arg(long, default_value = "lexical", value_parser = encoder)]
     pub encoder: EncoderChoice,
     /// How many rows are kept: 0.8, 80% or 4000
     #[arg(long, default_value = "0.8")]
@@ -434,6 +435,16 @@ pub struct Cache {
     /// Folder of the vector cache [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+}
+
+/// An encoder, of which `starter` (or `starter#mean`) is the built-in model, unpacked when it is first wanted.
+pub(super) fn encoder(given: &str) -> Result<EncoderChoice, String> {
+    let (name, rest) = given.split_at(given.find('#').unwrap_or(given.len()));
+    if name != STARTER || Path::new(given).exists() || Path::new(name).exists() {
+        return given.parse().map_err(|error: ChoiceError| error.to_string());
+    }
+    let folder = unpack_starter(&Folders::of_user().starter).map_err(|error| error.to_string())?;
+    format!("{}{rest}", folder.display()).parse().map_err(|error: ChoiceError| error.to_string())
 }
 
 pub fn field_role(text: &str) -> Result<(String, FieldRole), String> {

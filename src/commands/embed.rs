@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::json;
 
-use super::arguments::field_role;
+use super::arguments::{encoder, field_role};
 use super::terminal::{Terminal, thousands};
 use crate::data::{Dataset, FieldRole, OpenOptions};
 use crate::embedding::{EmbedSettings, Embeddings, EncoderChoice, Texts, Views, check_name, embed, write_vectors};
@@ -22,8 +22,9 @@ pub struct Embed {
     /// Where the vectors go: .npy or .safetensors, float32, rows × dimensions, each row of unit length
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// lexical, a Hugging Face directory (DIR#mean, DIR#last:12 for language models), or a vector file to convert
-    #[arg(long, default_value = "lexical")]
+    /// lexical, a Hugging Face directory (DIR#mean, DIR#last:12 for language models), the built-in `starter`, or a vector
+    /// file to convert
+    #[arg(long, default_value = "lexical", value_parser = encoder)]
     pub encoder: EncoderChoice,
     /// What is embedded of each row [default: row+response+prompt for sentence encoders, row for others]
     #[arg(long, value_name = "row|row+response|row+response+prompt")]

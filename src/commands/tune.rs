@@ -39,6 +39,9 @@ pub struct Tune {
     /// Settings as JSON, as the window saves them; options here come on top
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
+    /// Settings to begin from; options here come on top
+    #[arg(long, value_enum, conflicts_with = "settings")]
+    pub preset: Option<Preset>,
     #[arg(long, help = TrainSettings::help("rank"))]
     pub rank: Option<usize>,
     #[arg(long, help = TrainSettings::help("alpha"))]
@@ -93,6 +96,15 @@ pub struct Tune {
     /// Worker threads; 0 takes all cores. It does not change the result
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+}
+
+/// Named settings, as the window offers them.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Preset {
+    /// The paper's set-up: rank 16, α 16 on q_proj and v_proj, bf16, 2 epochs
+    Paper,
+    /// 60 steps on short rows, to see whether it works at all
+    QuickTrial,
 }
 
 pub fn run(arguments: &Tune, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -156,9 +168,11 @@ impl Progress for Stopping<'_> {
 }
 
 fn settings(arguments: &Tune) -> anyhow::Result<TrainSettings> {
-    let mut settings = match &arguments.settings {
-        None => TrainSettings::default(),
-        Some(path) => {
+    let mut settings = match (&arguments.settings, arguments.preset) {
+        (None, None) => TrainSettings::default(),
+        (None, Some(Preset::Paper)) => TrainSettings::paper(),
+        (None, Some(Preset::QuickTrial)) => TrainSettings::quick_trial(),
+        (Some(path), _) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
             serde_json::from_str(&text).with_context(|| path.display().to_string())?
         }

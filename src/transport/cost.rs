@@ -130,16 +130,24 @@ impl<'a> Clouds<'a> {
             let rows = unit(name, *points)?;
             y[block.start * LANES * dim..][..rows.len()].copy_from_slice(&rows);
         }
+        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y, packed: None, integer: None })
+    }
+
+    /// Makes ready for many products on this processor.
+    pub(crate) fn packed(mut self) -> Self {
         let (float, integer) = products::detected();
-        let integer = integer.then(|| {
+        if integer {
             let survey = |rows: &[f32]| {
-                let parts = rows.par_chunks(SURVEY_ROWS * dim).map(|part| Survey::of(part, dim));
+                let parts = rows.par_chunks(SURVEY_ROWS * self.dim).map(|part| Survey::of(part, self.dim));
                 parts.reduce(Survey::default, Survey::join)
             };
-            Packed::new(&y, dim, Integer::new(&survey(&x), &survey(&y)))
-        });
-        let packed = float.then(|| Packed::new(&y, dim, Float));
-        Ok(Self { rows: custom.rows, dim, blocks, groups, x, y, packed, integer })
+            let integer = Integer::new(&survey(&self.x), &survey(&self.y));
+            self.integer = Some(Packed::new(&self.y, self.dim, integer));
+        }
+        if float {
+            self.packed = Some(Packed::new(&self.y, self.dim, Float));
+        }
+        self
     }
 
     /// Rows of a strip: small enough to stay in the cache and to hear a cancel.

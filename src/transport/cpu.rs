@@ -105,7 +105,7 @@ impl CpuEngine {
     ) -> Result<Outcome, TransportError> {
         let progress = &Wrapped(observer);
         observer.tick("building kernel", 0, Some(problem.custom.rows as u64));
-        let clouds = Clouds::new(problem.custom, &[("safe", problem.safe), ("harmful", problem.harmful)])?;
+        let clouds = Clouds::new(problem.custom, &[("safe", problem.safe), ("harmful", problem.harmful)])?.packed();
         let medians = assemble::medians(&clouds, settings.seed, progress)?;
         let epsilon = medians.map(|median| settings.epsilon * median);
         let format = self.format.unwrap_or_else(|| kernel::choose_format(&clouds, epsilon, settings));

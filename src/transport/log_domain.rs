@@ -149,7 +149,7 @@ mod tests {
         let [x, safe, harmful] = [ROWS, COLUMNS[0], COLUMNS[1]].map(|rows| cloud(&mut random, rows));
         let points = |data, rows| Points::new(data, rows, 8).expect("fits");
         let references = [("safe", points(&safe, COLUMNS[0])), ("harmful", points(&harmful, COLUMNS[1]))];
-        let clouds = Clouds::new(points(&x, ROWS), &references).expect("sound vectors");
+        let clouds = Clouds::new(points(&x, ROWS), &references).expect("sound vectors").packed();
         let weigh = |i: usize, _: &PerBlock| 1.0 + (i % 3) as f64;
         [true, false].map(|fast| {
             let (mut potentials, mut weights) = (vec![[0.0; BLOCKS]; ROWS], vec![0.0; ROWS]);

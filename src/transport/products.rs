@@ -6,6 +6,8 @@
 //! dimension, some 5·10⁻⁶ (bfloat16 products err by 8·10⁻⁵). Constraints: instructions are chosen at run time; an
 //! entry's additions have one order, whatever strip it is computed in.
 
+use rayon::prelude::*;
+
 use super::entries::LANES;
 
 /// Rows of a micro-kernel: 12 × 2 accumulators of 16 columns leave registers for the operands.
@@ -242,11 +244,11 @@ impl<A: Arithmetic> Packed<A> {
     pub(crate) fn new(y: &[f32], dim: usize, arithmetic: A) -> Self {
         let steps = dim.div_ceil(A::DIMENSIONS);
         let mut words = vec![[[A::Word::default(); 16]; 2]; y.len() / dim / LANES * steps];
-        for (rows, words) in y.chunks_exact(LANES * dim).zip(words.chunks_exact_mut(steps)) {
+        y.par_chunks_exact(LANES * dim).zip(words.par_chunks_exact_mut(steps)).for_each(|(rows, words)| {
             for (column, row) in rows.chunks_exact(dim).enumerate() {
                 pack(arithmetic, row, words.iter_mut().map(|words| &mut words[column / 16][column % 16]));
             }
-        }
+        });
         Self { words, steps, arithmetic }
     }
 

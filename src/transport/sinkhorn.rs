@@ -122,7 +122,7 @@ fn solve(
     progress: &dyn Progress,
 ) -> Result<Coupling, TransportError> {
     let began = Instant::now();
-    let clouds = Clouds::new(x, &[("target", y)])?;
+    let clouds = Clouds::new(x, &[("target", y)])?.packed();
     let epsilon = [settings.epsilon, 0.0];
     let (format, rounding) = match settings.format {
         Some(format) => (format, 0.0),

@@ -97,6 +97,23 @@ pub(super) struct Product {
     pub padding: [u32; 2],
 }
 
+/// One dispatch over all rows.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Turn {
+    pub slot: u32,
+    pub step: u32,
+    pub groups: u32,
+    pub padding: u32,
+}
+
+/// Workgroups of a dispatch over all rows, the rows of each at the least, and the vec4 of a slot between dispatches.
+pub(super) const ROW_GROUPS: usize = 128;
+pub(super) const GROUP_ROWS: usize = 1024;
+pub(super) const SLOT: usize = 2 * ROW_GROUPS + 2;
+/// Dispatches that seek the temperature before the one that ends the search alone.
+pub(super) const SEEKS: u32 = 6;
+
 /// Rows a workgroup of the sweep takes, and rows and columns a workgroup of the product.
 pub(super) const SWEEP_ROWS: usize = 32;
 /// Columns that the sweep in one read takes at most, and its rows.

@@ -10,7 +10,8 @@ use super::super::kernel::BLOCKS;
 use super::super::simd::LANES;
 use super::format::GpuKernel;
 use super::layout::{
-    BATCH, Control, Point, ProblemUniform, Product, RUNNING, SCALING, Slice, TILE_COLUMNS, TILE_ROWS, TOTALS,
+    BATCH, Control, GROUP_ROWS, Point, ProblemUniform, Product, QUIET, ROW_GROUPS, RUNNING, SCALING, SEEKS, SLOT,
+    Slice, TILE_COLUMNS, TILE_ROWS, TOTALS, Turn,
 };
 use super::memory::{Chunk, Tile};
 use super::pacer::Pacer;
@@ -22,6 +23,8 @@ use crate::jobs::Progress;
 const PARTIAL_BYTES: u64 = 64 << 20;
 /// Dispatches of one submission.
 const SLOTS: usize = 256;
+/// Of these, what is encoded between two looks at the room left.
+const ROOM: usize = 16;
 const MOST_GROUPS: usize = 65_535;
 
 /// What a batch brought back.
@@ -50,6 +53,9 @@ pub(super) struct Machine<'a> {
     pub(super) partials: wgpu::Buffer,
     pub(super) totals: wgpu::Buffer,
     pub(super) sums: wgpu::Buffer,
+    /// Between the dispatches over all rows.
+    slots: wgpu::Buffer,
+    seeks: u32,
     pub(super) tiles: Vec<Tile>,
     pub(super) chunks: Vec<Chunk>,
     pub(super) strip: Option<(wgpu::Buffer, usize)>,
@@ -102,6 +108,9 @@ impl<'a> Machine<'a> {
             partials: device.storage("column sums", 2 * width * partial_groups)?,
             totals: device.storage("column totals", 2 * width * TOTALS as u64)?,
             sums: device.storage("column changes", 16 * (BLOCKS * widest) as u64)?,
+            slots: device.storage("row sums", 16 * (SLOT * (SEEKS as usize + 4)) as u64)?,
+            // A given temperature is not sought.
+            seeks: if problem.share > 0.0 { SEEKS } else { 1 },
             tiles: Vec::new(),
             chunks: Vec::new(),
             strip: None,
@@ -218,7 +227,7 @@ impl<'a> Machine<'a> {
     }
 
     fn flush_if_full(&mut self, progress: &dyn Progress) -> Result<(), GpuError> {
-        let full = self.parameters.len() + 4 * self.slot as usize > SLOTS * 256;
+        let full = self.parameters.len() + ROOM * self.slot as usize > SLOTS * 256;
         if full || self.pacer.is_full() { self.flush(progress) } else { Ok(()) }
     }
 
@@ -234,13 +243,11 @@ impl<'a> Machine<'a> {
     }
 
     /// Encodes one sweep and the decisions after it.
-    fn sweep(&mut self, scaling: bool, progress: &dyn Progress) -> Result<(), GpuError> {
+    fn sweep(&mut self, mode: u32, progress: &dyn Progress) -> Result<(), GpuError> {
         let stages = self.stages;
-        let row_buffers = [&self.problem, &self.scores, &self.logs, &self.raws, &self.control];
-        let (lift, gibbs) =
-            (self.device.bind(&stages.lift, &row_buffers), self.device.bind(&stages.gibbs, &row_buffers));
-        if scaling {
-            self.dispatch(&stages.lift, &lift, None, [1, 1]);
+        if mode == SCALING {
+            self.over_rows(&stages.rows.lift, self.seeks + 3, 0);
+            self.over_rows(&stages.rows.lift_close, self.seeks + 3, 0);
         }
         let width = self.width();
         let fold =
@@ -309,7 +316,8 @@ impl<'a> Machine<'a> {
                 self.flush_if_full(progress)?;
             }
         }
-        self.dispatch(&stages.gibbs, &gibbs, None, [1, 1]);
+        self.gibbs(mode);
+        self.flush_if_full(progress)?;
         let columns = self.device.bind(
             &stages.columns,
             &[&self.problem, &self.totals, &self.columns, &self.before, &self.sums, &self.control],
@@ -322,6 +330,31 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Encodes the sums over all rows after a sweep, and the new weights.
+    fn gibbs(&mut self, mode: u32) {
+        let stages = &self.stages.rows;
+        let seeks = if mode == QUIET { 1 } else { self.seeks };
+        self.over_rows(&stages.survey, 0, 0);
+        for step in 0..seeks {
+            self.over_rows(&stages.seek, step, step);
+        }
+        if mode != QUIET {
+            self.over_rows(&stages.normalise, seeks, 0);
+            self.over_rows(&stages.weigh, seeks + 1, 0);
+            self.over_rows(&stages.close, seeks + 2, 0);
+        }
+    }
+
+    /// Encodes one dispatch over all rows.
+    fn over_rows(&mut self, stage: &Stage, slot: u32, step: u32) {
+        let groups = self.clouds.rows.div_ceil(GROUP_ROWS).min(ROW_GROUPS);
+        let turn = Turn { slot, step, groups: groups as u32, padding: 0 };
+        let alone = std::ptr::eq(stage, &self.stages.rows.close) || std::ptr::eq(stage, &self.stages.rows.lift_close);
+        let buffers = [&self.problem, &self.arena, &self.scores, &self.logs, &self.raws, &self.control, &self.slots];
+        let group = self.device.bind(stage, &buffers);
+        self.dispatch(stage, &group, Some(bytemuck::bytes_of(&turn)), [if alone { 1 } else { groups }, 1]);
+    }
+
     /// Runs `sweeps` (at most [`BATCH`]) sweeps from this state, or fewer where the device stops by itself.
     pub(super) fn batch(&mut self, from: Control, sweeps: usize, progress: &dyn Progress) -> Result<Report, GpuError> {
         let before = self.pacer;
@@ -329,7 +362,7 @@ impl<'a> Machine<'a> {
         let control = Control { halted: RUNNING, steps: 0, ..from };
         self.device.write(&self.control, 0, bytemuck::bytes_of(&control));
         for _ in 0..sweeps.min(BATCH) {
-            self.sweep(control.mode == SCALING, progress)?;
+            self.sweep(control.mode, progress)?;
         }
         self.flush(progress)?;
         let sizes = [(&self.control, size_of::<Control>() as u64), (&self.trace, self.trace.size())];

@@ -1,6 +1,6 @@
 //! The compiled stages.
 
-use super::layout::{ONCE_COLUMNS, ONCE_ROWS, Product, SWEEP_ROWS, Slice};
+use super::layout::{ONCE_COLUMNS, ONCE_ROWS, Product, SWEEP_ROWS, Slice, Turn};
 use crate::gpu::{Binding, Device, GpuError, Stage};
 
 const SHARED: &str = include_str!("../../../shaders/transport.wgsl");
@@ -20,10 +20,21 @@ pub(super) struct Stages {
     /// The same for at most [`ONCE_COLUMNS`], in one read.
     pub once: Stage,
     pub fold: Stage,
-    pub gibbs: Stage,
-    pub lift: Stage,
+    pub rows: Rows,
     pub columns: Stage,
     pub policy: Stage,
+}
+
+/// Stages over all rows, in their order (`shaders/transport_gibbs.wgsl`).
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub survey: Stage,
+    pub seek: Stage,
+    pub normalise: Stage,
+    pub weigh: Stage,
+    pub close: Stage,
+    pub lift: Stage,
+    pub lift_close: Stage,
 }
 
 impl Stages {
@@ -35,10 +46,8 @@ impl Stages {
         let stage = |label, source, entry, bindings: &[Binding], constants: &[(&str, f64)]| {
             device.stage(label, &format!("{SHARED}{source}"), entry, bindings, constants)
         };
-        // All rows by one workgroup: the wider, the sooner it is done.
-        let wide = device.adapter.workgroup_invocations >= 1024 && device.adapter.workgroup_bytes >= 32 << 10;
-        let threads: &[(&str, f64)] = &[("THREADS", if wide { 1024.0 } else { 256.0 })];
-        let rows = [Uniform, Read, Write, Read, Write];
+        let turn = Moving(size_of::<Turn>() as u64);
+        let over_rows = |entry| stage(entry, GIBBS, entry, &[Uniform, turn, Read, Write, Read, Write, Write], &[]);
         let sweeping = [Uniform, slice, Read, Read, Write, Read, Write, Write, Write, Read];
         Ok(Self {
             // SAFETY: rows and columns are clamped to the product's own, which `Machine` keeps within the vectors, the
@@ -58,8 +67,15 @@ impl Stages {
                 device.unchecked_stage("sweep once", &source, "sweep", &sweeping, packed)?
             },
             fold: stage("fold", FOLD, "fold", &[Uniform, slice, Read, Write, Read], &[])?,
-            gibbs: stage("gibbs", GIBBS, "gibbs", &rows, threads)?,
-            lift: stage("lift", GIBBS, "lift", &rows, threads)?,
+            rows: Rows {
+                survey: over_rows("survey")?,
+                seek: over_rows("seek")?,
+                normalise: over_rows("normalise")?,
+                weigh: over_rows("weigh")?,
+                close: over_rows("close")?,
+                lift: over_rows("lift")?,
+                lift_close: over_rows("lift_close")?,
+            },
             columns: stage("columns", COLUMNS, "renew", &[Uniform, Read, Write, Write, Write, Read], &[])?,
             policy: stage("policy", POLICY, "decide", &[Uniform, Read, Write, Write, Uniform], &[])?,
         })

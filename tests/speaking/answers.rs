@@ -22,6 +22,36 @@ fn the_built_in_model_is_tuned_without_a_folder() {
 }
 
 #[test]
+fn the_built_in_model_embeds_without_a_folder() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = rows(home.path(), 3).display().to_string();
+    let vectors = |name: &str, encoder: &str| {
+        let out = home.path().join(name).display().to_string();
+        let told = json_of(&dipole(home.path(), &["embed", &data, "--encoder", encoder, "--out", &out, "--json"]));
+        assert_eq!(told["rows"], 3, "{told}");
+        fs::read(&out).expect("vectors")
+    };
+    let last = vectors("last.npy", "starter");
+    let folder = home.path().join("models/starter").display().to_string();
+    assert_eq!(vectors("folder.npy", &folder), last);
+    assert_ne!(vectors("mean.npy", "starter#mean"), last);
+}
+
+#[test]
+fn presets_begin_a_run_and_exclude_a_settings_file() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = rows(home.path(), 4).display().to_string();
+    let out = home.path().join("run").display().to_string();
+    let tune = ["tune", "--base", "starter", "--data", &data, "--out", &out, "--steps", "1", "--json", "--preset"];
+    let told = json_of(&dipole(home.path(), &[&tune[..], &["quick-trial", "--rank", "4"]].concat()));
+    let settings = &told["settings"];
+    assert_eq!((&settings["rank"], &settings["max_tokens"], &settings["steps"]), (&json!(4), &json!(256), &json!(1)));
+    let both = dipole(home.path(), &[&tune[..], &["paper", "--settings", "x.json"]].concat());
+    assert_eq!(both.status.code(), Some(2));
+    assert!(text(&both.stderr).contains("--settings"), "{}", text(&both.stderr));
+}
+
+#[test]
 fn a_chat_from_a_pipe_answers_line_by_line_and_remembers() {
     let home = tempfile::tempdir().expect("folder");
     let model = model();

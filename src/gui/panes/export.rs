@@ -179,7 +179,11 @@ fn contents(ui: &mut Ui, cx: &Cx<'_>) {
         ("removed.jsonl".into(), words::rows(dropped), "The rows left out.".to_owned()),
         ("quarantine.jsonl".into(), words::rows(aside), "Records that cannot be read as rows.".into()),
         ("weights.csv".into(), words::rows(facts.stats.rows), "Score, weight, rank and decision of every row.".into()),
-        ("explanations.csv".into(), words::rows(facts.stats.rows), "Why: forces, groups and nearest references.".into()),
+        (
+            "explanations.csv".into(),
+            words::rows(facts.stats.rows),
+            "Why: forces, groups and nearest references.".into(),
+        ),
         ("decisions.jsonl".into(), words::rows(counts.by_hand as u64), "Your decisions.".into()),
         ("manifest.json".into(), String::new(), "Hashes, settings and versions, to check it later.".into()),
         ("croissant.json".into(), String::new(), "Metadata that machines read.".into()),

@@ -4,6 +4,7 @@
 //! is handed down. Without checkpoints the whole network is recorded at once. Both give the same numbers. On the CPU a
 //! [`Tape`] records, elsewhere candle.
 
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use super::layer::Batch;
@@ -11,7 +12,7 @@ use super::{Decoder, Module};
 use crate::jobs::Progress;
 use crate::model::ModelError;
 use crate::model::adapter::Adapter;
-use crate::model::ops::{Dropout, Lora, Span, Tape, cross_entropy, plain};
+use crate::model::ops::{Dropout, Lora, Slopes, Span, Tape, cross_entropy, plain};
 
 /// One text: token t+1 is predicted from tokens 0 … t.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,27 +184,36 @@ impl Run<'_> {
         collected: &mut Collected,
     ) -> Result<Tensor, ModelError> {
         let back = || {
-            let mut gradient_of: Box<dyn FnMut(&Tensor) -> candle_core::Result<Option<Tensor>>> = match tape {
-                Some(tape) => {
-                    let mut slopes = tape.backward(y, gradient)?;
-                    Box::new(move |of| slopes.take(of))
-                }
-                None => {
-                    let mut store = plain::backward(y, gradient)?;
-                    Box::new(move |of| Ok(store.remove(of).map(|gradient| gradient.detach())))
-                }
+            let mut found = match tape {
+                Some(tape) => Found::Taped(tape.backward(y, gradient)?),
+                None => Found::Stored(plain::backward(y, gradient)?),
             };
             for (slot, matrix) in collected.slots.iter_mut().zip(self.adapter.variables()) {
                 if (from..to).contains(&matrix.layer) {
-                    slot.1 = gradient_of(matrix.variable)?;
+                    slot.1 = found.take(matrix.variable)?;
                 }
             }
-            match gradient_of(input)? {
+            match found.take(input)? {
                 Some(gradient) => Ok(gradient),
                 None => candle_core::bail!("the input of layer {from} got no gradient"),
             }
         };
         back().map_err(|error: candle_core::Error| self.decoder.compute(error))
+    }
+}
+
+/// What a backward pass gave.
+enum Found {
+    Taped(Slopes),
+    Stored(GradStore),
+}
+
+impl Found {
+    fn take(&mut self, of: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        match self {
+            Self::Taped(slopes) => slopes.take(of),
+            Self::Stored(store) => Ok(store.remove(of).map(|gradient| gradient.detach())),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use linear::{Dropout, Lora, linear};
 pub(crate) use norm::rms_norm;
 pub(crate) use rope::rope;
 pub(crate) use sum::sum;
-pub(crate) use tape::Tape;
+pub(crate) use tape::{Slopes, Tape};
 pub(crate) use weight::Weight;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};

@@ -261,7 +261,8 @@ pub struct CompareRankings {
     /// CSV with the columns index (0-based row) and _label, to measure with; no ranking sees it
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// Add SEAL, which tunes this language model (a Hugging Face directory) to learn what to leave out
+    /// Add SEAL, which tunes this language model (a Hugging Face directory, or the built-in `starter`) to learn what to
+    /// leave out
     #[arg(long, value_name = "DIR")]
     pub with_seal: Option<PathBuf>,
     /// Model steps of SEAL, instead of three epochs

@@ -8,7 +8,7 @@ use super::terminal::{Terminal, thousands};
 use crate::project::{self, Compared, Folders, Plan, Sets};
 use crate::selection::comparison::{self, Comparison};
 use crate::selection::{SelectionSettings, labels_of};
-use crate::training::{SealSettings, TrainSettings};
+use crate::training::{SealSettings, TrainSettings, check_base};
 use crate::transport::{CpuEngine, Settings};
 
 pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -23,12 +23,18 @@ pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<E
         calibration: None,
         selection: SelectionSettings { keep: arguments.keep, ..SelectionSettings::default() },
     };
+    // What cannot be tuned is said before anything is computed.
+    let seal = arguments.with_seal.as_ref().map(|model| project::model_folder(model, &Folders::of_user().starter));
+    let seal = seal.transpose()?;
+    if let Some(model) = &seal {
+        check_base(model)?;
+    }
     let cache = arguments.cache.clone().or_else(|| Folders::of_user().cache);
     let sets = Sets::open(&plan, terminal)?;
     let numbers: Vec<u64> = (0..sets.custom.len()).filter_map(|index| sets.custom.number(index)).collect();
     let labels = arguments.labels.as_ref().map(|path| labels_of(path, &numbers)).transpose()?;
     let mut compared = project::compare(&sets, &plan, &CpuEngine::default(), cache, labels.as_deref(), terminal)?;
-    if let Some(model) = &arguments.with_seal {
+    if let Some(model) = &seal {
         let defaults = SealSettings::default();
         let training = TrainSettings { steps: arguments.seal_steps, seed: arguments.seed, ..defaults.training };
         let settings = SealSettings { training, ..defaults };

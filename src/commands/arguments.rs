@@ -409,8 +409,8 @@ pub struct Quality {
     /// Leave lexical vectors out
     #[arg(long, requires = "model")]
     pub no_lexical: bool,
-    /// Besides lexical vectors: a Hugging Face directory of a sentence model (repeat)
-    #[arg(long, value_name = "DIR")]
+    /// Besides lexical vectors: a Hugging Face directory, or the built-in `starter` (repeat)
+    #[arg(long, value_name = "DIR", value_parser = encoder)]
     pub model: Vec<EncoderChoice>,
     /// Worker threads; 0 takes all cores. It does not change the result
     #[arg(long, default_value_t = 0)]

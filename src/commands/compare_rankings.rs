@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::arguments::CompareRankings;
 use super::terminal::{Terminal, thousands};
+use crate::model::DecoderFacts;
 use crate::project::{self, Compared, Folders, Plan, Sets};
 use crate::selection::comparison::{self, Comparison};
 use crate::selection::{SelectionSettings, labels_of};
@@ -28,6 +29,7 @@ pub fn run(arguments: &CompareRankings, terminal: &Terminal) -> anyhow::Result<E
     let seal = seal.transpose()?;
     if let Some(model) = &seal {
         check_base(model)?;
+        DecoderFacts::read(model)?;
     }
     let cache = arguments.cache.clone().or_else(|| Folders::of_user().cache);
     let sets = Sets::open(&plan, terminal)?;

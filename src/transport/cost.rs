@@ -178,24 +178,34 @@ impl<'a> Clouds<'a> {
 
     /// As [`Clouds::cosines`], to 10⁻⁵ and at twice the rate where the processor can.
     pub(crate) fn fast_cosines(&self, first: usize, rows: usize, out: &mut [[f32; LANES]]) {
-        match &self.integer {
-            Some(integer) => integer.product(self.rows(first, rows), self.dim, out),
-            None => self.cosines(first, rows, out),
-        }
+        self.fast(self.rows(first, rows), out);
+    }
+
+    /// [`Clouds::fast_cosines`] of any rows.
+    pub(crate) fn fast_cosines_of(&self, rows: &[usize], out: &mut [[f32; LANES]]) {
+        self.fast(&self.chosen(rows), out);
     }
 
     /// [`Clouds::cosines`] and [`Clouds::fast_cosines`] of any rows.
     pub(crate) fn both_cosines(&self, rows: &[usize], exact: &mut [[f32; LANES]], fast: &mut [[f32; LANES]]) {
-        let x: Vec<f32> = rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect();
+        let x = self.chosen(rows);
         self.exact(&x, exact);
-        match &self.integer {
-            Some(integer) => integer.product(&x, self.dim, fast),
-            None => fast.copy_from_slice(exact),
-        }
+        self.fast(&x, fast);
+    }
+
+    fn chosen(&self, rows: &[usize]) -> Vec<f32> {
+        rows.iter().flat_map(|row| self.rows(*row, 1)).copied().collect()
     }
 
     fn rows(&self, first: usize, rows: usize) -> &[f32] {
         &self.x[first * self.dim..(first + rows) * self.dim]
+    }
+
+    fn fast(&self, x: &[f32], out: &mut [[f32; LANES]]) {
+        match &self.integer {
+            Some(integer) => integer.product(x, self.dim, out),
+            None => self.exact(x, out),
+        }
     }
 
     fn exact(&self, x: &[f32], out: &mut [[f32; LANES]]) {

@@ -108,8 +108,8 @@ impl CpuEngine {
         let clouds = Clouds::new(problem.custom, &[("safe", problem.safe), ("harmful", problem.harmful)])?.packed();
         let medians = assemble::medians(&clouds, settings.seed, progress)?;
         let epsilon = medians.map(|median| settings.epsilon * median);
-        let format = self.format.unwrap_or_else(|| kernel::choose_format(&clouds, epsilon, settings));
-        let mut kernel = Kernel::build(&clouds, epsilon, format, settings.memory_budget, progress)?;
+        let precision = self.format.map_or_else(|| kernel::choose_precision(&clouds, epsilon, settings), Into::into);
+        let mut kernel = Kernel::build(&clouds, epsilon, precision, settings.memory_budget, progress)?;
         let label = kernel.label();
         let columns = [problem.safe.rows, problem.harmful.rows];
         let mut alignment = Alignment::new(&mut kernel, settings, observer, problem.custom.rows, columns);

@@ -11,9 +11,11 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::cost::Clouds;
+use super::elementary;
 use super::entries::{Group, Half, LANES, Single};
-use super::pass::{KernelFormat, Scratch, Stage, Task, Tile, fill, is_sound, rate};
-use super::simd::{self, Level};
+use super::offsets;
+use super::pass::{KernelFormat, NOWHERE, Scratch, Stage, Task, Tile, fill, is_sound, rate, wider};
+use super::simd::{self, Level, Next};
 use super::{CheckedSettings, TransportError};
 use crate::jobs::Progress;
 
@@ -23,13 +25,13 @@ pub(crate) const BLOCKS: usize = 2;
 pub(crate) type PerBlock = [f64; BLOCKS];
 
 const MAX_TASKS: usize = 128;
-/// Columns farther than this from every row, in units of ε, get their own offset.
-const COLUMN_REACH: f32 = 20.0;
-/// |log u| and |log v| beyond which the potentials go into the offsets, and the bound of their sum.
+/// |log u| and |log v| beyond which the potentials go into the offsets, and the bound of the sum of the largest of both.
 const ABSORB: f64 = 40.0;
 const ABSORB_TOGETHER: f64 = 60.0;
-/// The bound of their sum where entries are floored at e^-43: what the floor adds to a density stays below 1e-8.
-const ABSORB_HALF: f64 = Half::REACH - 18.5;
+/// The same where tiny entries are rounded, so that what rounding does to a density stays below 1e-7, and the factors of
+/// entries that are kept times 2⁻⁶⁴ within f32.
+const ABSORB_HALF: f64 = 30.0;
+const ABSORB_HALF_TOGETHER: f64 = Half::FLOOR - 16.0;
 /// With potentials in the offsets entries are densities, which reach the number of reference rows.
 const DENSITY_BITS: f32 = 17.0;
 const UNREACHABLE: f32 = -1e30;
@@ -60,6 +62,20 @@ pub(crate) struct RowArrays<'a> {
     pub weights: &'a mut [f64],
 }
 
+/// How a kernel is made and held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Precision {
+    pub format: KernelFormat,
+    /// Cosines by integers, to 10⁻⁵, where the processor can.
+    pub fast: bool,
+}
+
+impl From<KernelFormat> for Precision {
+    fn from(format: KernelFormat) -> Self {
+        Self { format, fast: format == KernelFormat::Half }
+    }
+}
+
 /// The kernel of a problem on this machine.
 pub(crate) struct Kernel<'a> {
     clouds: &'a Clouds<'a>,
@@ -77,6 +93,7 @@ pub(crate) struct Kernel<'a> {
     stale: bool,
     strip_rows: usize,
     format: KernelFormat,
+    fast: bool,
 }
 
 impl<'a> Kernel<'a> {
@@ -86,10 +103,11 @@ impl<'a> Kernel<'a> {
     pub(crate) fn build(
         clouds: &'a Clouds<'a>,
         epsilon: PerBlock,
-        format: KernelFormat,
+        precision: impl Into<Precision>,
         budget: u64,
         progress: &dyn Progress,
     ) -> Result<Self, TransportError> {
+        let Precision { format, fast } = precision.into();
         let n = clouds.rows;
         let strip_rows = clouds.strip_rows();
         let task_rows = n.div_ceil(MAX_TASKS).next_multiple_of(8).max(64.min(n.next_multiple_of(8)));
@@ -121,7 +139,9 @@ impl<'a> Kernel<'a> {
                     mass: 0.0,
                     deviation: [0.0; BLOCKS],
                     value: [0.0; BLOCKS],
+                    reached: [NOWHERE; BLOCKS],
                     broken: false,
+                    following: Next::default(),
                 }
             })
             .collect();
@@ -130,7 +150,7 @@ impl<'a> Kernel<'a> {
             level: Level::detect(),
             epsilon,
             row_offsets: std::array::from_fn(|b| if b < clouds.blocks.len() { vec![0.0; n] } else { Vec::new() }),
-            column_offsets: vec![0.0; clouds.groups * LANES],
+            column_offsets: Vec::new(),
             lift: vec![[0.0; LANES]; clouds.groups],
             top: 0.0,
             tasks,
@@ -139,19 +159,13 @@ impl<'a> Kernel<'a> {
             stale: false,
             strip_rows,
             format,
+            fast,
         };
+        kernel.column_offsets = offsets::guessed(clouds, epsilon, kernel.level);
         kernel.set_lift();
         let reach = kernel.compute(true, progress)?;
-        let far = kernel.clouds.blocks.iter().enumerate().any(|(b, block)| {
-            let bound = -COLUMN_REACH * kernel.epsilon[b] as f32;
-            let from = block.start * LANES;
-            reach.get(from..from + block.rows).is_some_and(|reach| reach.iter().any(|r| *r < bound))
-        });
-        if far {
-            // Column minima of the cost less its row minima: then every row and every column has an entry near 1.
-            for (offset, reach) in kernel.column_offsets.iter_mut().zip(&reach) {
-                *offset = -reach.min(0.0);
-            }
+        if let Some(better) = offsets::better(clouds, epsilon, &reach, &kernel.column_offsets) {
+            kernel.column_offsets = better;
             kernel.set_lift();
             kernel.stale = true;
         }
@@ -195,11 +209,10 @@ impl<'a> Kernel<'a> {
     fn compute(&mut self, first: bool, progress: &dyn Progress) -> Result<Vec<f32>, TransportError> {
         let n = self.clouds.rows as u64;
         let done = AtomicU64::new(0);
-        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, format, .. } =
-            self;
+        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, fast, .. } = self;
         let (clouds, level, epsilon, lift) = (*clouds, *level, *epsilon, &*lift);
         let (strip_rows, task_rows) = (*strip_rows, *task_rows);
-        let half = *format == KernelFormat::Half;
+        let fast = *fast;
         let reaches: Vec<Vec<[f32; LANES]>> = tasks
             .par_iter_mut()
             .zip(split_blocks(row_offsets, task_rows))
@@ -218,7 +231,7 @@ impl<'a> Kernel<'a> {
                     let rows = strip_rows.min(task.rows - from);
                     let Scratch { strip, .. } = &mut buffers;
                     strip.resize(strip_rows * clouds.groups, [0.0; LANES]);
-                    if half {
+                    if fast {
                         clouds.fast_cosines(task.first + from, rows, strip);
                     } else {
                         clouds.cosines(task.first + from, rows, strip);
@@ -294,25 +307,29 @@ impl<'a> Kernel<'a> {
         let undo = f64::from(self.top).exp2();
         for (b, block) in self.clouds.blocks.iter().enumerate() {
             let (epsilon, from) = (self.epsilon[b], block.start * LANES);
-            let fresh = sums[from..from + block.rows].iter().zip(&self.column_offsets[from..]).zip(&columns[b]);
-            let (mut error, mut plan, mut value) = (0.0, 0.0, 0.0);
-            swept.columns[b] = fresh
-                .map(|((sum, offset), old)| {
-                    let new = f64::from(*offset) - epsilon * (sum * undo / mass).ln();
-                    let column = ((old - new) / epsilon).exp();
-                    error += (column - 1.0).abs();
-                    plan += column;
-                    value += old;
-                    if relaxation[b] == 1.0 { new } else { old + relaxation[b] * (new - old) }
-                })
-                .collect();
+            let offsets = &self.column_offsets[from..from + block.rows];
+            let mut fresh: Vec<f64> = sums[from..from + block.rows].iter().map(|sum| sum * undo / mass).collect();
+            elementary::ln(self.level, &mut fresh);
+            for (fresh, offset) in fresh.iter_mut().zip(offsets) {
+                *fresh = f64::from(*offset) - epsilon * *fresh;
+            }
+            let mut shares: Vec<f64> = columns[b].iter().zip(&fresh).map(|(old, new)| (old - new) / epsilon).collect();
+            elementary::exp(self.level, &mut shares);
+            let error: f64 = shares.iter().map(|share| (share - 1.0).abs()).sum();
+            let (plan, value): (f64, f64) = (shares.iter().sum(), columns[b].iter().sum());
+            if relaxation[b] != 1.0 {
+                for (new, old) in fresh.iter_mut().zip(&columns[b]) {
+                    *new = old + relaxation[b] * (*new - old);
+                }
+            }
+            swept.columns[b] = fresh;
             let share = 1.0 / block.rows as f64;
             swept.marginal[b] = error * share;
             swept.deviation[b] = self.tasks.iter().map(|task| task.deviation[b]).sum::<f64>() / mass;
             let rows: f64 = self.tasks.iter().map(|task| task.value[b]).sum();
             swept.dual[b] = rows / mass + value * share - epsilon * (plan * share - 1.0);
         }
-        if self.out_of_range(rows.potentials, &swept.columns) {
+        if self.out_of_range(&swept.columns) {
             self.absorb(rows.potentials, &swept.columns);
         }
         Ok(swept)
@@ -327,8 +344,11 @@ impl<'a> Kernel<'a> {
             let from = block.start * LANES;
             let share = undo / block.rows as f64;
             let offsets = &self.column_offsets[from..from + block.rows];
-            for ((scaled, g), offset) in flat[from..].iter_mut().zip(&columns[b]).zip(offsets) {
-                *scaled = (share * ((g - f64::from(*offset)) / self.epsilon[b]).exp()) as f32;
+            let mut powers: Vec<f64> =
+                columns[b].iter().zip(offsets).map(|(g, offset)| (g - f64::from(*offset)) / self.epsilon[b]).collect();
+            elementary::exp(self.level, &mut powers);
+            for (scaled, power) in flat[from..].iter_mut().zip(powers) {
+                *scaled = (share * power) as f32;
             }
         }
         scaled
@@ -342,7 +362,12 @@ impl<'a> Kernel<'a> {
         relaxation: PerBlock,
         progress: &dyn Progress,
     ) -> Result<(), TransportError> {
-        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, .. } = self;
+        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, format, .. } =
+            self;
+        let raised: Vec<[f32; LANES]> = match format {
+            KernelFormat::Half => scaled.iter().map(|group| group.map(|value| value * Half::SCALE)).collect(),
+            KernelFormat::Single | KernelFormat::Recomputed => Vec::new(),
+        };
         let stage = Stage {
             clouds,
             level: *level,
@@ -350,9 +375,15 @@ impl<'a> Kernel<'a> {
             row_offsets,
             lift,
             scaled,
+            raised: &raised,
             strip_rows: *strip_rows,
             relaxation,
         };
+        // A worker mostly goes on with the task behind.
+        let following: Vec<Next> = tasks.iter().skip(1).map(|task| task.tile.next(task.rows)).collect();
+        for (task, next) in tasks.iter_mut().zip(following) {
+            task.following = next;
+        }
         tasks
             .par_iter_mut()
             .zip(rows.potentials.par_chunks_mut(*task_rows))
@@ -381,18 +412,18 @@ impl<'a> Kernel<'a> {
         sound.then_some(sums)
     }
 
-    fn out_of_range(&self, rows: &[PerBlock], columns: &[Vec<f64>; BLOCKS]) -> bool {
+    fn out_of_range(&self, columns: &[Vec<f64>; BLOCKS]) -> bool {
         let (each, together) = match self.format {
-            KernelFormat::Half => (ABSORB_HALF, ABSORB_HALF),
+            KernelFormat::Half => (ABSORB_HALF, ABSORB_HALF_TOGETHER),
             KernelFormat::Single | KernelFormat::Recomputed => (ABSORB, ABSORB_TOGETHER),
         };
         self.clouds.blocks.iter().enumerate().any(|(b, block)| {
             let epsilon = self.epsilon[b];
-            let u = rows.iter().zip(&self.row_offsets[b]).map(|(f, offset)| (f[b] - f64::from(*offset)) / epsilon);
+            let (least, most) = self.tasks.iter().fold(NOWHERE, |a, task| wider(a, task.reached[b]));
             let offsets = &self.column_offsets[block.start * LANES..];
-            let v = columns[b].iter().zip(offsets).map(|(g, offset)| (g - f64::from(*offset)) / epsilon);
-            let (u, v) = (u.fold(0.0, |a: f64, b| a.max(b.abs())), v.fold(0.0, |a: f64, b| a.max(b.abs())));
-            u > each || v > each || u + v > together
+            let v = columns[b].iter().zip(offsets).map(|(g, offset)| g - f64::from(*offset));
+            let (left, right) = v.fold(NOWHERE, |a, v| wider(a, (v, v)));
+            most.max(-least).max(right).max(-left) > each * epsilon || most + right > together * epsilon
         })
     }
 
@@ -421,30 +452,30 @@ fn split_blocks(offsets: &mut [Vec<f32>; BLOCKS], task_rows: usize) -> Vec<[&mut
     first.chunks_mut(task_rows).map(|part| [part, second.next().unwrap_or_default()]).collect()
 }
 
-/// The format for a problem: 16 bits only where they halve real traffic and its rounding stays far inside the
+/// The precision for a problem: 16 bits only where they halve real traffic and their rounding stays far inside the
 /// tolerances (see [`super::rounding`]).
-pub(crate) fn choose_format(clouds: &Clouds<'_>, epsilon: PerBlock, settings: &CheckedSettings) -> KernelFormat {
-    let entries = (clouds.rows * clouds.groups * LANES) as u64;
-    if entries * 4 <= SMALL_KERNEL.min(settings.memory_budget) {
-        return KernelFormat::Single;
+pub(crate) fn choose_precision(clouds: &Clouds<'_>, epsilon: PerBlock, settings: &CheckedSettings) -> Precision {
+    if is_small(clouds, settings.memory_budget) {
+        return KernelFormat::Single.into();
     }
-    if super::rounding::half_serves(clouds, epsilon, settings.seed) {
-        return KernelFormat::Half;
-    }
-    KernelFormat::Single
+    super::rounding::half_serves(clouds, epsilon, settings.seed)
+        .map_or(KernelFormat::Single.into(), |fast| Precision { format: KernelFormat::Half, fast })
 }
 
 /// A kernel of this many bytes in f32 is near enough to the cores.
 const SMALL_KERNEL: u64 = 8 << 20;
 
-/// The format for plain transport to a marginal error, and the part of it that its rounding is expected to take.
-pub(crate) fn plain_format(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64, budget: u64) -> (KernelFormat, f64) {
-    let entries = (clouds.rows * clouds.groups * LANES) as u64;
-    if entries * 4 <= SMALL_KERNEL.min(budget) {
-        return (KernelFormat::Single, 0.0);
+fn is_small(clouds: &Clouds<'_>, budget: u64) -> bool {
+    (clouds.rows * clouds.groups * LANES) as u64 * 4 <= SMALL_KERNEL.min(budget)
+}
+
+/// The precision for plain transport to a marginal error, and the part of it that its rounding is expected to take.
+pub(crate) fn plain_precision(clouds: &Clouds<'_>, epsilon: f64, tolerance: f64, budget: u64) -> (Precision, f64) {
+    if is_small(clouds, budget) {
+        return (KernelFormat::Single.into(), 0.0);
     }
     match super::rounding::half_error(clouds, epsilon, tolerance) {
-        Some(error) => (KernelFormat::Half, error),
-        None => (KernelFormat::Single, 0.0),
+        Some((fast, error)) => (Precision { format: KernelFormat::Half, fast }, error),
+        None => (KernelFormat::Single.into(), 0.0),
     }
 }

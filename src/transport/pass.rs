@@ -6,9 +6,10 @@
 
 use super::TransportError;
 use super::cost::Clouds;
+use super::elementary;
 use super::entries::{Group, Half, LANES, Single};
 use super::kernel::{BLOCKS, PerBlock};
-use super::simd::{self, Exponent, Level};
+use super::simd::{self, Exponent, Level, Next};
 use crate::jobs::Progress;
 
 /// A chunk and the one fetched meanwhile stay in the second-level cache.
@@ -33,6 +34,17 @@ pub(super) enum Tile {
     Recomputed,
 }
 
+impl Tile {
+    /// Where its rows lie, for who reads them next.
+    pub(super) fn next(&self, rows: usize) -> Next {
+        match self {
+            Self::Single(tile) => Next::of(tile, rows),
+            Self::Half(tile) => Next::of(tile, rows),
+            Self::Recomputed => Next::default(),
+        }
+    }
+}
+
 /// A fixed run of rows: the unit of parallel work.
 pub(super) struct Task {
     pub first: usize,
@@ -45,8 +57,12 @@ pub(super) struct Task {
     /// Σ w̃ |row of the plan - 1|, and Σ w̃ f.
     pub deviation: PerBlock,
     pub value: PerBlock,
+    /// Least and largest f - φ.
+    pub reached: [(f64, f64); BLOCKS],
     /// A row sum left the range of f32.
     pub broken: bool,
+    /// What is likely to be read after this task.
+    pub following: Next,
 }
 
 /// Buffers of one worker.
@@ -56,6 +72,8 @@ pub(super) struct Scratch {
     computed: Vec<Single>,
     sums: [Vec<f32>; BLOCKS],
     y: [Vec<f32>; BLOCKS],
+    logs: Vec<f64>,
+    ratios: [Vec<f64>; BLOCKS],
     columns: Vec<[f32; LANES]>,
 }
 
@@ -92,10 +110,10 @@ pub(super) fn fill<G: Group>(
     }
 }
 
-/// The rows of a chunk, and how many rows follow it in the tile that the next chunk will read.
+/// The first row of a chunk, and the rows that are read after it.
 struct Part {
     first: usize,
-    next: usize,
+    next: Next,
 }
 
 /// What a chunk adds to its task.
@@ -104,6 +122,15 @@ struct Told {
     broken: bool,
     deviation: PerBlock,
     value: PerBlock,
+    reached: [(f64, f64); BLOCKS],
+}
+
+/// Reached by nothing.
+pub(super) const NOWHERE: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
+
+/// The range that holds both ranges.
+pub(super) fn wider(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    (a.0.min(b.0), a.1.max(b.1))
 }
 
 /// What every task of a sweep reads.
@@ -113,7 +140,9 @@ pub(super) struct Stage<'a> {
     pub epsilon: PerBlock,
     pub row_offsets: &'a [Vec<f32>; BLOCKS],
     pub lift: &'a [[f32; LANES]],
+    /// b_j v_j, and the same times [`Half::SCALE`] where there are such tiles.
     pub scaled: &'a [[f32; LANES]],
+    pub raised: &'a [[f32; LANES]],
     pub strip_rows: usize,
     pub relaxation: PerBlock,
 }
@@ -132,7 +161,7 @@ impl Stage<'_> {
         let groups = self.clouds.groups;
         task.columns.as_flattened_mut().fill(0.0);
         (task.mass, task.broken) = (0.0, false);
-        (task.deviation, task.value) = ([0.0; BLOCKS], [0.0; BLOCKS]);
+        (task.deviation, task.value, task.reached) = ([0.0; BLOCKS], [0.0; BLOCKS], [NOWHERE; BLOCKS]);
         let height = match task.tile {
             Tile::Single(_) => CHUNK_BYTES / (groups * size_of::<Single>()),
             Tile::Half(_) => CHUNK_BYTES / (groups * size_of::<Half>()),
@@ -149,11 +178,17 @@ impl Stage<'_> {
             let whole = from * groups..(from + rows) * groups;
             let potentials = &mut potentials[from..from + rows];
             let weights = &mut weights[from..from + rows];
-            let next = height.min(task.rows - from - rows);
-            let part = Part { first, next };
+            let left = height.min(task.rows - from - rows);
+            let behind = |next| Part { first, next: if left > 0 { next } else { task.following } };
             let told = match &task.tile {
-                Tile::Single(tile) => self.chunk(&tile[whole], part, buffers, potentials, weights, weigh),
-                Tile::Half(tile) => self.chunk(&tile[whole], part, buffers, potentials, weights, weigh),
+                Tile::Single(tile) => {
+                    let part = behind(Next::of(&tile[whole.end..], left));
+                    self.chunk(&tile[whole], part, buffers, potentials, weights, weigh)
+                }
+                Tile::Half(tile) => {
+                    let part = behind(Next::of(&tile[whole.end..], left));
+                    self.chunk(&tile[whole], part, buffers, potentials, weights, weigh)
+                }
                 Tile::Recomputed => {
                     let Scratch { strip, computed, .. } = buffers;
                     strip.resize(self.strip_rows * groups, [0.0; LANES]);
@@ -163,7 +198,7 @@ impl Stage<'_> {
                     let out = &mut computed[..rows * groups];
                     fill(self.clouds, self.level, self.epsilon, self.lift, &offsets, strip, out);
                     let tile = std::mem::take(computed);
-                    let part = Part { first, next: 0 };
+                    let part = Part { first, next: Next::default() };
                     let told = self.chunk(&tile[..rows * groups], part, buffers, potentials, weights, weigh);
                     buffers.computed = tile;
                     told
@@ -174,9 +209,10 @@ impl Stage<'_> {
             for b in 0..BLOCKS {
                 task.deviation[b] += told.deviation[b];
                 task.value[b] += told.value[b];
+                task.reached[b] = wider(task.reached[b], told.reached[b]);
             }
             summed += rows;
-            if summed + height > SINGLE_ROWS || next == 0 {
+            if summed + height > SINGLE_ROWS || left == 0 {
                 for (sum, part) in task.columns.as_flattened_mut().iter_mut().zip(buffers.columns.as_flattened_mut()) {
                     *sum += f64::from(*part);
                     *part = 0.0;
@@ -197,38 +233,46 @@ impl Stage<'_> {
         weights: &mut [f64],
         weigh: &(impl Fn(usize, &PerBlock) -> f64 + Sync),
     ) -> Told {
-        let Scratch { sums, y, columns, .. } = buffers;
+        let Scratch { sums, y, columns, logs, ratios, .. } = buffers;
         let (groups, rows) = (self.clouds.groups, potentials.len());
+        let mut told =
+            Told { broken: false, deviation: [0.0; BLOCKS], value: [0.0; BLOCKS], reached: [NOWHERE; BLOCKS] };
         for (b, block) in self.clouds.blocks.iter().enumerate() {
             sums[b].resize(rows, 0.0);
             y[b].resize(rows, 0.0);
-            let scaled = &self.scaled[block.start..block.start + block.groups];
+            let scaled = if G::SCALE == Half::SCALE { self.raised } else { self.scaled };
+            let scaled = &scaled[block.start..block.start + block.groups];
             simd::row_sums(self.level, tile, groups, block.start, scaled, &mut sums[b]);
-        }
-        let mut told = Told { broken: false, deviation: [0.0; BLOCKS], value: [0.0; BLOCKS] };
-        let blocks = self.clouds.blocks.len();
-        for (r, (potentials, weight)) in potentials.iter_mut().zip(weights).enumerate() {
-            let mut factor = [0.0; BLOCKS];
-            let mut row = [1.0; BLOCKS];
-            for b in 0..blocks {
-                let sum = f64::from(sums[b][r]);
-                told.broken |= !is_sound(sum);
-                let fresh = f64::from(self.row_offsets[b][first + r]) - self.epsilon[b] * sum.ln();
-                factor[b] = 1.0 / sum;
-                if self.relaxation[b] == 1.0 {
-                    potentials[b] = fresh;
-                } else {
-                    let step = (self.relaxation[b] - 1.0) * (fresh - potentials[b]);
-                    potentials[b] = fresh + step;
-                    row[b] = (step / self.epsilon[b]).exp();
-                    factor[b] *= row[b];
-                }
+            let (epsilon, relaxation) = (self.epsilon[b], self.relaxation[b]);
+            logs.clear();
+            logs.extend(sums[b].iter().map(|sum| f64::from(*sum)));
+            told.broken |= !logs.iter().all(|sum| is_sound(*sum));
+            elementary::ln(self.level, logs);
+            let offsets = self.row_offsets[b].get(first..first + rows).unwrap_or_default();
+            let ratios = &mut ratios[b];
+            ratios.clear();
+            for ((f, log), offset) in potentials.iter_mut().zip(logs.iter()).zip(offsets) {
+                // f less its offset, and how far beyond the plain iteration's f it goes.
+                let fresh = -epsilon * log;
+                let before = f[b] - f64::from(*offset);
+                let step = if relaxation == 1.0 { 0.0 } else { (relaxation - 1.0) * (fresh - before) };
+                f[b] = f64::from(*offset) + fresh + step;
+                told.reached[b] = wider(told.reached[b], (fresh + step, fresh + step));
+                ratios.push(step / epsilon);
             }
+            if relaxation == 1.0 {
+                ratios.fill(1.0);
+            } else {
+                elementary::exp(self.level, ratios);
+            }
+        }
+        let blocks = self.clouds.blocks.len();
+        for (r, (potentials, weight)) in potentials.iter().zip(weights).enumerate() {
             *weight = weigh(first + r, potentials);
             for b in 0..blocks {
-                told.deviation[b] += *weight * (row[b] - 1.0).abs();
+                told.deviation[b] += *weight * (ratios[b][r] - 1.0).abs();
                 told.value[b] += *weight * potentials[b];
-                y[b][r] = (*weight * factor[b]) as f32;
+                y[b][r] = (*weight * ratios[b][r] * f64::from(G::SCALE) / f64::from(sums[b][r])) as f32;
             }
         }
         for (b, block) in self.clouds.blocks.iter().enumerate() {

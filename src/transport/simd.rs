@@ -124,7 +124,8 @@ fn row_sums_of<G: Group, const FMA: bool, const R: usize>(
     }
 }
 
-/// out_i = Σ_j K_ij x_j over the groups `from..from + columns.len()` of each row of `stride` groups.
+/// out_i = Σ_j K_ij x_j, divided by [`Group::SCALE`], over the groups `from..from + columns.len()` of each row of
+/// `stride` groups.
 #[inline(always)]
 fn row_sums_body<G: Group, const FMA: bool>(
     tile: &[G],
@@ -150,15 +151,15 @@ fn row_sums_body<G: Group, const FMA: bool>(
 #[inline(always)]
 fn column_sums_of<G: Group, const FMA: bool, const R: usize>(
     rows: [&[G]; R],
-    ahead: usize,
+    next: Option<[*const G; R]>,
     y: [f32; R],
     sums: &mut [[f32; LANES]],
 ) {
     for (j, sums) in sums.iter_mut().enumerate() {
         let mut local = *sums;
         for r in 0..R {
-            if ahead > 0 {
-                prefetch(rows[r].as_ptr().wrapping_add(j + ahead));
+            if let Some(next) = next {
+                prefetch(next[r].wrapping_add(j));
             }
             let [low, high] = rows[r][j].widen();
             for k in 0..HALF {
@@ -167,6 +168,24 @@ fn column_sums_of<G: Group, const FMA: bool, const R: usize>(
             }
         }
         *sums = local;
+    }
+}
+
+/// Where the rows lie that are read next: an address that is only ever asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Next {
+    pub address: usize,
+    pub rows: usize,
+}
+
+impl Next {
+    pub(crate) fn of<G>(tile: &[G], rows: usize) -> Self {
+        Self { address: tile.as_ptr().addr(), rows }
+    }
+
+    #[inline(always)]
+    fn row<G>(self, row: usize, stride: usize, from: usize) -> *const G {
+        std::ptr::without_provenance::<G>(self.address).wrapping_add(row * stride + from)
     }
 }
 
@@ -186,12 +205,13 @@ fn prefetch<G>(entry: *const G) {
     let _ = entry;
 }
 
-/// sums_j += Σ_i K_ij y_i over the groups `from..from + sums.len()` of each row; `next` rows that lie behind the tile
-/// in memory are fetched meanwhile.
+/// sums_j += Σ_i K_ij y_i, divided by [`Group::SCALE`], over the groups `from..from + sums.len()` of each row; the rows of
+/// `next` are fetched
+/// meanwhile.
 #[inline(always)]
 fn column_sums_body<G: Group, const FMA: bool>(
     tile: &[G],
-    next: usize,
+    next: Next,
     stride: usize,
     from: usize,
     y: &[f32],
@@ -202,11 +222,11 @@ fn column_sums_body<G: Group, const FMA: bool>(
     let (octets, rest) = y.as_chunks::<8>();
     for (o, octet) in octets.iter().enumerate() {
         let rows: [&[G]; 8] = std::array::from_fn(|r| part(o * 8 + r));
-        let ahead = if o * 8 + 8 <= next { y.len() * stride } else { 0 };
+        let ahead = (o * 8 + 8 <= next.rows).then(|| std::array::from_fn(|r| next.row::<G>(o * 8 + r, stride, from)));
         column_sums_of::<G, FMA, 8>(rows, ahead, *octet, sums);
     }
     for (r, y) in rest.iter().enumerate() {
-        column_sums_of::<G, FMA, 1>([part(octets.len() * 8 + r)], 0, [*y], sums);
+        column_sums_of::<G, FMA, 1>([part(octets.len() * 8 + r)], None, [*y], sums);
     }
 }
 
@@ -233,6 +253,7 @@ fn raise_body<const FMA: bool>(cosines: &[[f32; LANES]], row: f32, reach: &mut [
     }
 }
 
+/// A function `$name(level, …)` that calls `$body` compiled for that level.
 macro_rules! multiversion {
     ($(#[$doc:meta])* $name:ident, $body:ident, [$($group:ident)?], ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
         $(#[$doc])*
@@ -261,16 +282,18 @@ macro_rules! multiversion {
     };
 }
 
+pub(super) use multiversion;
+
 multiversion!(
     /// Kernel entries of one row from its cosines.
     exponentials, exponentials_body, [G], (cosines: &[[f32; LANES]], exponent: Exponent<'_>, out: &mut [G]));
 multiversion!(
-    /// out_i = Σ_j K_ij x_j over the groups `from..from + columns.len()` of rows of `stride` groups.
+    /// out_i = Σ_j K_ij x_j, divided by [`Group::SCALE`], over the groups `from..from + columns.len()` of rows of `stride` groups.
     row_sums, row_sums_body, [G], (tile: &[G], stride: usize, from: usize, columns: &[[f32; LANES]], out: &mut [f32]));
 multiversion!(
-    /// sums_j += Σ_i K_ij y_i over the groups `from..from + sums.len()` of rows of `stride` groups, while the cache
-    /// fills with the `next` rows behind the tile.
-    column_sums, column_sums_body, [G], (tile: &[G], next: usize, stride: usize, from: usize, y: &[f32], sums: &mut [[f32; LANES]]));
+    /// sums_j += Σ_i K_ij y_i, divided by [`Group::SCALE`], over the groups `from..from + sums.len()` of rows of `stride`
+    /// groups, while the cache fills with the rows of `next`.
+    column_sums, column_sums_body, [G], (tile: &[G], next: Next, stride: usize, from: usize, y: &[f32], sums: &mut [[f32; LANES]]));
 multiversion!(
     /// The largest of the values.
     largest, largest_body, [], (cosines: &[f32]) -> f32);
@@ -279,14 +302,14 @@ multiversion!(
     raise, raise_body, [], (cosines: &[[f32; LANES]], row: f32, reach: &mut [[f32; LANES]]));
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::super::entries::{Half, Single};
     use super::*;
 
-    fn levels() -> Vec<Level> {
+    pub(in super::super) fn levels() -> Vec<Level> {
         let mut levels = vec![Level::Baseline];
         #[cfg(target_arch = "x86_64")]
         match Level::detect() {
@@ -331,21 +354,23 @@ mod tests {
             let y: Vec<f32> = (0..rows).map(|_| random.random_range(0.0..1.0)).collect();
             let entry =
                 |i: usize, j: usize| f64::from(tile[i * stride + from + j / LANES].widen()[j % LANES / HALF][j % HALF]);
+            let scale = f64::from(Half::SCALE);
             for level in levels() {
                 let mut sums = vec![0.0; rows];
                 row_sums(level, &tile, stride, from, &columns, &mut sums);
                 for (i, sum) in sums.iter().enumerate() {
-                    let exact: f64 =
-                        (0..width * LANES).map(|j| entry(i, j) * f64::from(columns[j / LANES][j % LANES])).sum();
-                    assert!((f64::from(*sum) / exact - 1.0).abs() < 1e-6);
+                    let exact: f64 = (0..width * LANES)
+                        .map(|j| scale * entry(i, j) * f64::from(columns[j / LANES][j % LANES]))
+                        .sum();
+                    assert!((scale * f64::from(*sum) / exact - 1.0).abs() < 1e-6);
                 }
-                // Rows that would lie behind the tile are only asked for.
-                let next = if level == Level::Baseline { 0 } else { rows };
-                let mut sums = vec![[1.0; LANES]; width];
+                // Rows that do not exist are only asked for.
+                let next = Next { address: 1 << 40, rows };
+                let mut sums = vec![[1.0 / Half::SCALE; LANES]; width];
                 column_sums(level, &tile, next, stride, from, &y, &mut sums);
                 for j in 0..width * LANES {
-                    let exact: f64 = 1.0 + (0..rows).map(|i| entry(i, j) * f64::from(y[i])).sum::<f64>();
-                    assert!((f64::from(sums[j / LANES][j % LANES]) / exact - 1.0).abs() < 1e-6);
+                    let exact: f64 = 1.0 + (0..rows).map(|i| scale * entry(i, j) * f64::from(y[i])).sum::<f64>();
+                    assert!((scale * f64::from(sums[j / LANES][j % LANES]) / exact - 1.0).abs() < 1e-6);
                 }
             }
         }

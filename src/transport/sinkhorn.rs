@@ -124,13 +124,13 @@ fn solve(
     let began = Instant::now();
     let clouds = Clouds::new(x, &[("target", y)])?.packed();
     let epsilon = [settings.epsilon, 0.0];
-    let (format, rounding) = match settings.format {
-        Some(format) => (format, 0.0),
-        None => kernel::plain_format(&clouds, settings.epsilon, settings.tolerance, settings.memory_budget),
+    let (precision, rounding) = match settings.format {
+        Some(format) => (format.into(), 0.0),
+        None => kernel::plain_precision(&clouds, settings.epsilon, settings.tolerance, settings.memory_budget),
     };
     // What the rounding of kernel and potentials takes is not left to the iterations.
     let tolerance = (1.0 - SPARED) * settings.tolerance - rounding;
-    let mut kernel = Kernel::build(&clouds, epsilon, format, settings.memory_budget, progress)?;
+    let mut kernel = Kernel::build(&clouds, epsilon, precision, settings.memory_budget, progress)?;
     let built = Instant::now();
 
     let mut potentials = vec![[0.0; BLOCKS]; x.rows];

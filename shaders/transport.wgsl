@@ -76,6 +76,20 @@ struct Control {
     mean: vec2<f32>,
 }
 
+// A run of rows of a sweep.
+struct Slice {
+    // First row among all, how many, and its place in the chunk.
+    first: u32,
+    rows: u32,
+    chunk_row: u32,
+    // 1 for the first slice of a sweep.
+    fresh: u32,
+    // Workgroup of the whole sweep that the first one here is.
+    group: u32,
+    groups: u32,
+    padding: vec2<u32>,
+}
+
 const LN2: f32 = 0.6931471805599453;
 const LOG2E: f32 = 1.4426950408889634;
 

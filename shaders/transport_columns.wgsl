@@ -1,6 +1,6 @@
 // New g of every column from the totals of a sweep, and what their changes sum to.
 //
-// Include: transport.wgsl
+// Include: transport.wgsl transport_tree.wgsl
 // Bindings (group 0)
 //   0  uniform  Problem
 //   1  storage  f32          read, 32 x (totals, exponents they are over), a column each
@@ -18,16 +18,14 @@
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> control: Control;
 
-var<workgroup> parts: array<vec4<f32>, 256>;
-
 @compute @workgroup_size(256)
 fn renew(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    at: Thread,
 ) {
     let side = group.y;
-    let local = group.x * 256u + thread;
+    let local = group.x * 256u + at.index;
     var part = vec4<f32>();
     if control.halted == RUNNING && local < problem.real[side] {
         let column = select(0u, problem.split, side == 1u) + local;
@@ -49,15 +47,8 @@ fn renew(
         let fine = is_finite(new_value) && sum > 0.0;
         part = vec4<f32>(abs(exponential(share) - 1.0), change * change, new_value, select(1.0, 0.0, fine));
     }
-    parts[thread] = part;
-    workgroupBarrier();
-    for (var width = 128u; width > 0u; width /= 2u) {
-        if thread < width {
-            parts[thread] += parts[thread + width];
-        }
-        workgroupBarrier();
-    }
-    if thread == 0u {
-        sums[side * grid.x + group.x] = parts[0];
+    let all = sum4(part, at);
+    if at.index == 0u {
+        sums[side * grid.x + group.x] = all;
     }
 }

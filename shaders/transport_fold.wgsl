@@ -10,16 +10,6 @@
 // Shapes: workgroup 64 threads, a quad of columns each; grid (quads/64, 32). Total k takes every 32nd workgroup of the
 // whole sweep, so that its order does not depend on how the sweep was sliced.
 
-struct Slice {
-    first: u32,
-    rows: u32,
-    chunk_row: u32,
-    fresh: u32,
-    group: u32,
-    groups: u32,
-    padding: vec2<u32>,
-}
-
 @group(0) @binding(0) var<uniform> problem: Problem;
 @group(0) @binding(1) var<uniform> slice: Slice;
 @group(0) @binding(2) var<storage, read> partials: array<vec4<f32>>;

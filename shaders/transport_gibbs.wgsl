@@ -1,7 +1,7 @@
 // Sums over all rows after a sweep: the mass of the new weights, the temperature that meets the asked share, the
 // residual of the Gibbs weights, and the new weights themselves.
 //
-// Include: transport.wgsl
+// Include: transport.wgsl transport_tree.wgsl
 // Bindings (group 0), four rows a vec4, padded with rows of no weight (G = 3e38, ln w = -3e38)
 //   0  uniform  Problem
 //   1  uniform  Turn         moving
@@ -15,7 +15,7 @@
 // before holds, each workgroup for itself and with the same result, and writes the next slot; no dispatch reads what it
 // writes. After a sweep: `survey`, some `seek`, `normalise`, `weigh`, and `close` by one workgroup; where neither
 // temperature nor residual is asked for, `survey` and one `seek`. Before a scaling sweep: `lift`, and `lift_close` by one.
-// Limits: 16 bytes of workgroup memory a thread.
+// Limits: workgroup memory of the sums over a workgroup.
 
 @group(0) @binding(0) var<uniform> problem: Problem;
 @group(0) @binding(1) var<uniform> turn: Turn;
@@ -65,40 +65,8 @@ struct Search {
     phase: u32,
 }
 
-var<workgroup> shared_values: array<vec4<f32>, THREADS>;
-var<workgroup> answer: vec4<f32>;
 var<workgroup> search: Search;
 var<workgroup> halted: u32;
-
-fn sum4(value: vec4<f32>, thread: u32) -> vec4<f32> {
-    shared_values[thread] = value;
-    workgroupBarrier();
-    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
-        if thread < width {
-            shared_values[thread] += shared_values[thread + width];
-        }
-        workgroupBarrier();
-    }
-    if thread == 0u {
-        answer = shared_values[0];
-    }
-    return workgroupUniformLoad(&answer);
-}
-
-fn max4(value: vec4<f32>, thread: u32) -> vec4<f32> {
-    shared_values[thread] = value;
-    workgroupBarrier();
-    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
-        if thread < width {
-            shared_values[thread] = max(shared_values[thread], shared_values[thread + width]);
-        }
-        workgroupBarrier();
-    }
-    if thread == 0u {
-        answer = shared_values[0];
-    }
-    return workgroupUniformLoad(&answer);
-}
 
 fn total(v: vec4<f32>) -> f32 {
     return (v.x + v.y) + (v.z + v.w);
@@ -118,20 +86,20 @@ fn exist(quad: u32) -> vec4<bool> {
 }
 
 // The workgroups' sums and extremes in a slot, put together.
-fn sums_of(at: u32, groups: u32, thread: u32) -> vec4<f32> {
+fn sums_of(slot: u32, groups: u32, at: Thread) -> vec4<f32> {
     var part = vec4<f32>();
-    if thread < groups {
-        part = slots[at * WIDTH + thread];
+    if at.index < groups {
+        part = slots[slot * WIDTH + at.index];
     }
-    return sum4(part, thread);
+    return sum4(part, at);
 }
 
-fn extremes_of(at: u32, groups: u32, thread: u32) -> vec4<f32> {
+fn extremes_of(slot: u32, groups: u32, at: Thread) -> vec4<f32> {
     var part = vec4<f32>(-FAR);
-    if thread < groups {
-        part = slots[at * WIDTH + GROUPS + thread];
+    if at.index < groups {
+        part = slots[slot * WIDTH + GROUPS + at.index];
     }
-    return max4(part, thread);
+    return max4(part, at);
 }
 
 fn read_search(at: u32) -> Search {
@@ -155,7 +123,7 @@ fn is_halted(thread: u32) -> bool {
 }
 
 // Sums of p, p p, p gap, p p gap over rows of this workgroup at beta = 1/tau, p = exp(-beta gap).
-fn moments(beta: f32, smallest: f32, first: u32, stride: u32, thread: u32) -> vec4<f32> {
+fn moments(beta: f32, smallest: f32, first: u32, stride: u32, at: Thread) -> vec4<f32> {
     var outer = vec4<f32>();
     var inner = vec4<f32>();
     var since = 0u;
@@ -173,7 +141,7 @@ fn moments(beta: f32, smallest: f32, first: u32, stride: u32, thread: u32) -> ve
             since = 0u;
         }
     }
-    return sum4(outer + inner, thread);
+    return sum4(outer + inner, at);
 }
 
 // The search after the moments at its x.
@@ -239,8 +207,9 @@ fn begin(found: vec4<f32>, extent: vec4<f32>, is_first: bool) -> Search {
 fn survey(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    at: Thread,
 ) {
+    let thread = at.index;
     var ends = vec4<f32>(-FAR);
     var part = vec4<f32>();
     for (var quad = group.x * THREADS + thread; quad < quads(); quad += groups.x * THREADS) {
@@ -253,8 +222,8 @@ fn survey(
         let real = select(vec4<f32>(), score, here);
         part += vec4<f32>(total(power2(LOG2E * raws[quad])), select(1.0, 0.0, fine), total(real), dot(real, real));
     }
-    let sums = sum4(part, thread);
-    let extremes = max4(ends, thread);
+    let sums = sum4(part, at);
+    let extremes = max4(ends, at);
     if thread == 0u {
         slots[turn.slot * WIDTH + group.x] = sums;
         slots[turn.slot * WIDTH + GROUPS + group.x] = extremes;
@@ -266,16 +235,17 @@ fn survey(
 fn seek(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    at: Thread,
 ) {
+    let thread = at.index;
     if is_halted(thread) {
         if thread == 0u && group.x == 0u {
             write_search(turn.slot + 1u, Search(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, OVER));
         }
         return;
     }
-    let sums = sums_of(turn.slot, groups.x, thread);
-    let extremes = extremes_of(turn.slot, groups.x, thread);
+    let sums = sums_of(turn.slot, groups.x, at);
+    let extremes = extremes_of(turn.slot, groups.x, at);
     if thread == 0u {
         if turn.step == 0u {
             search = begin(sums, extremes, group.x == 0u);
@@ -293,7 +263,7 @@ fn seek(
     if now.phase != SEEKING {
         return;
     }
-    let found = moments(exponential(now.x), now.smallest, group.x * THREADS + thread, groups.x * THREADS, thread);
+    let found = moments(exponential(now.x), now.smallest, group.x * THREADS + thread, groups.x * THREADS, at);
     if thread == 0u {
         slots[(turn.slot + 1u) * WIDTH + group.x] = found;
     }
@@ -304,9 +274,10 @@ fn seek(
 fn normalise(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    at: Thread,
 ) {
-    var sums = sums_of(turn.slot, groups.x, thread);
+    let thread = at.index;
+    var sums = sums_of(turn.slot, groups.x, at);
     if thread == 0u {
         search = read_search(turn.slot);
     }
@@ -321,7 +292,7 @@ fn normalise(
         }
         now = workgroupUniformLoad(&search);
         if now.phase == SEEKING {
-            sums = moments(exponential(now.x), now.smallest, thread, THREADS, thread);
+            sums = moments(exponential(now.x), now.smallest, thread, THREADS, at);
         }
     }
     if thread == 0u && group.x == 0u {
@@ -330,7 +301,7 @@ fn normalise(
     if now.phase == OVER {
         return;
     }
-    let found = moments(1.0 / now.tau, now.smallest, group.x * THREADS + thread, groups.x * THREADS, thread);
+    let found = moments(1.0 / now.tau, now.smallest, group.x * THREADS + thread, groups.x * THREADS, at);
     if thread == 0u {
         slots[(turn.slot + 1u) * WIDTH + group.x] = found;
     }
@@ -341,9 +312,10 @@ fn normalise(
 fn weigh(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    at: Thread,
 ) {
-    let normaliser = sums_of(turn.slot, groups.x, thread).x;
+    let thread = at.index;
+    let normaliser = sums_of(turn.slot, groups.x, at).x;
     if thread == 0u {
         search = read_search(turn.slot);
         if group.x == 0u {
@@ -370,15 +342,16 @@ fn weigh(
         let entropy = select(vec4<f32>(), w * log_weight, some);
         sums += vec4<f32>(total(residual), total(select(vec4<f32>(), w * score, some)), dot(w, w), total(entropy));
     }
-    let all = sum4(sums, thread);
+    let all = sum4(sums, at);
     if thread == 0u {
         slots[(turn.slot + 1u) * WIDTH + group.x] = all;
     }
 }
 
 @compute @workgroup_size(THREADS)
-fn close(@builtin(local_invocation_index) thread: u32) {
-    let all = sums_of(turn.slot, turn.groups, thread);
+fn close(at: Thread) {
+    let thread = at.index;
+    let all = sums_of(turn.slot, turn.groups, at);
     if thread == 0u {
         let s = read_search(turn.slot);
         if s.phase != OVER {
@@ -395,22 +368,24 @@ fn close(@builtin(local_invocation_index) thread: u32) {
 fn lift(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    at: Thread,
 ) {
+    let thread = at.index;
     var part = -FAR;
     for (var quad = group.x * THREADS + thread; quad < quads(); quad += groups.x * THREADS) {
         let exponent = (1.0 - control.alpha) * logs[quad] - control.alpha * (scores[quad] / control.tau);
         part = max(part, greatest(select(vec4<f32>(-FAR), exponent, exist(quad))));
     }
-    let all = max4(vec4<f32>(part), thread);
+    let all = max4(vec4<f32>(part), at);
     if thread == 0u {
         slots[turn.slot * WIDTH + GROUPS + group.x] = all;
     }
 }
 
 @compute @workgroup_size(THREADS)
-fn lift_close(@builtin(local_invocation_index) thread: u32) {
-    let all = extremes_of(turn.slot, turn.groups, thread);
+fn lift_close(at: Thread) {
+    let thread = at.index;
+    let all = extremes_of(turn.slot, turn.groups, at);
     if thread == 0u && control.halted == RUNNING {
         control.shift = all.x;
     }

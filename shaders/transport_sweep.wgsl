@@ -1,7 +1,7 @@
 // One Sinkhorn iteration over a run of rows, in one read of their cosines from memory: f of both references, the new
 // weights by their rule, and the run's share of the column sums.
 //
-// Include: transport.wgsl
+// Include: transport.wgsl transport_slice.wgsl
 // Bindings (group 0)
 //   0  uniform  Problem
 //   1  uniform  Slice        dynamic offset
@@ -18,38 +18,10 @@
 // sweep, a jump of the potentials), the workgroup itself takes the sums again over their largest term.
 // Limits: 9 KiB of workgroup memory. No float atomics: sums have one order.
 
-override PACKED: bool = false;
-
-struct Slice {
-    // First row among all, how many, and its place in the chunk.
-    first: u32,
-    rows: u32,
-    chunk_row: u32,
-    // 1 for the first slice of a sweep.
-    fresh: u32,
-    // Workgroup of the whole sweep that the first one here is.
-    group: u32,
-    groups: u32,
-    padding: vec2<u32>,
-}
-
-@group(0) @binding(0) var<uniform> problem: Problem;
-@group(0) @binding(1) var<uniform> slice: Slice;
-@group(0) @binding(2) var<storage, read> cosines: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> columns: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> potentials: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read> logs: array<f32>;
-@group(0) @binding(6) var<storage, read_write> scores: array<f32>;
-@group(0) @binding(7) var<storage, read_write> raws: array<f32>;
-@group(0) @binding(8) var<storage, read_write> partials: array<vec4<f32>>;
-@group(0) @binding(9) var<storage, read> control: Control;
-
 const ROWS: u32 = 32u;
 const LANES: u32 = 32u;
-// Sums outside of this have lost entries.
-const LEAST: f32 = 1e-30;
+// Sums of a row outside of LEAST and this have lost entries.
 const MOST: f32 = 1e30;
-const UNREACHABLE: f32 = -1e19;
 
 // Of both references, a row and a lane.
 var<workgroup> lanes: array<vec2<f32>, 1024>;
@@ -58,38 +30,6 @@ var<workgroup> base: array<vec2<f32>, 32>;
 var<workgroup> numerator: array<vec2<f32>, 32>;
 var<workgroup> unsound: array<u32, 32>;
 var<workgroup> again: u32;
-
-// Eight cosines of an octet: columns 4a.. and 4a+16.. of a group of 32.
-struct Octet {
-    low: vec4<f32>,
-    high: vec4<f32>,
-}
-
-// First quad of an octet; the second is 4 further.
-fn quad_of(octet: u32) -> u32 {
-    return (octet / 4u) * 8u + octet % 4u;
-}
-
-fn load(row: u32, octet: u32) -> Octet {
-    if PACKED {
-        let words = cosines[row * (problem.columns / 8u) + octet];
-        let unit = 2.0 / 65535.0;
-        return Octet(
-            fma(vec4<f32>(words & vec4<u32>(0xffffu)), vec4<f32>(unit), vec4<f32>(-1.0)),
-            fma(vec4<f32>(words >> vec4<u32>(16u)), vec4<f32>(unit), vec4<f32>(-1.0)),
-        );
-    }
-    let place = row * (problem.columns / 4u) + quad_of(octet);
-    return Octet(bitcast<vec4<f32>>(cosines[place]), bitcast<vec4<f32>>(cosines[place + 4u]));
-}
-
-fn total(v: vec4<f32>) -> f32 {
-    return (v.x + v.y) + (v.z + v.w);
-}
-
-fn largest(v: vec4<f32>) -> f32 {
-    return max(max(v.x, v.y), max(v.z, v.w));
-}
 
 // Sums (or with `extreme` the largest exponent at f = 0) of four rows of this lane, over one reference.
 fn row_part(row: u32, first_local: u32, side: u32, lane: u32, extreme: bool) -> vec4<f32> {
@@ -106,7 +46,7 @@ fn row_part(row: u32, first_local: u32, side: u32, lane: u32, extreme: bool) -> 
             let c = load(min(row + k, slice.chunk_row + slice.rows - 1u), octet);
             if extreme {
                 let x = max((c.low - centre) + g0, (c.high - centre) + g1);
-                out[k] = max(out[k], largest(x));
+                out[k] = max(out[k], greatest(x));
             } else {
                 let f = base[first_local + k][side];
                 let x0 = ((c.low - centre) + (g0 + f)) * rate;

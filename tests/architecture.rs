@@ -92,14 +92,20 @@ fn every_shader_has_a_header_and_is_valid() {
         let text = read(&path);
         assert!(text.starts_with("//"), "{} has no header", path.display());
         // A stage may name what is put before it.
-        let text = match text.lines().find_map(|line| line.strip_prefix("// Include: ")) {
-            Some(name) => read(&path.with_file_name(name)) + &text,
-            None => text,
-        };
-        let module = naga::front::wgsl::parse_str(&text)
-            .unwrap_or_else(|error| panic!("{}: {}", path.display(), error.emit_to_string(&text)));
-        let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::default());
-        validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+        let names = text.lines().find_map(|line| line.strip_prefix("// Include: ")).unwrap_or_default();
+        let before: String = names.split_whitespace().map(|name| read(&path.with_file_name(name))).collect();
+        // Sums over a workgroup have a path with subgroups and one without.
+        let [tree, subgroup] =
+            ["transport_tree.wgsl", "transport_subgroup.wgsl"].map(|name| read(&path.with_file_name(name)));
+        for before in [before.clone(), before.replace(&tree, &subgroup)] {
+            let text = before + &text;
+            let module = naga::front::wgsl::parse_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {}", path.display(), error.emit_to_string(&text)));
+            let capabilities = naga::valid::Capabilities::SUBGROUP;
+            let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+            validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+            validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+            validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+        }
     }
 }

@@ -83,6 +83,11 @@ impl Adapter {
             && self.limits.max_storage_buffers_per_shader_stage >= least.max_storage_buffers_per_shader_stage
     }
 
+    /// It has subgroups, and none of fewer than 8 threads.
+    pub fn has_wide_subgroups(&self) -> bool {
+        self.subgroup_sizes[0] >= 8 && self.features.iter().any(|feature| feature == "subgroups")
+    }
+
     /// Nothing but the processor computes here.
     pub fn is_software(&self) -> bool {
         self.kind == AdapterKind::Software

@@ -70,6 +70,11 @@ impl Device {
         let (adapter, facts) = pick(name)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("compute"),
+            required_features: if facts.has_wide_subgroups() {
+                wgpu::Features::SUBGROUP
+            } else {
+                wgpu::Features::empty()
+            },
             required_limits: facts.limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()

@@ -48,9 +48,13 @@ fn engine(format: GpuKernel) -> &'static GpuEngine {
 }
 
 fn solve_on(world: &World, settings: &Settings, format: GpuKernel) -> Outcome {
+    solve_with(engine(format), world, settings)
+}
+
+fn solve_with(engine: &GpuEngine, world: &World, settings: &Settings) -> Outcome {
     let checked = settings.clone().checked().expect("settings in range");
     let listener = Listener::default();
-    let outcome = engine(format).solve(&world.problem(), &checked, &listener).expect("solves");
+    let outcome = engine.solve(&world.problem(), &checked, &listener).expect("solves");
     assert!(outcome.engine.starts_with("gpu ") && !outcome.engine.contains("cpu"), "{:?}", outcome.warnings);
     assert_eq!(*listener.steps.lock(), (1..=outcome.trace.len()).collect::<Vec<_>>());
     outcome
@@ -58,12 +62,31 @@ fn solve_on(world: &World, settings: &Settings, format: GpuKernel) -> Outcome {
 
 fn check(label: &str, world: &World, settings: &Settings, formats: &[GpuKernel]) {
     for format in formats {
-        let outcome = solve_on(world, settings, *format);
-        let label = format!("{label} {format:?} ({:?} after {})", outcome.stop, outcome.iterations);
-        let steps = outcome.trace.len();
-        let exact = scaling(&world.problem(), settings, steps, outcome.iterations - steps - 1);
-        let tolerance = if *format == GpuKernel::Packed { KernelFormat::Half } else { KernelFormat::Single };
-        compare(&label, &outcome, &exact, tolerance);
+        check_with(engine(*format), label, world, settings, *format);
+    }
+}
+
+fn check_with(engine: &GpuEngine, label: &str, world: &World, settings: &Settings, format: GpuKernel) {
+    let outcome = solve_with(engine, world, settings);
+    let label = format!("{label} {format:?} ({:?} after {})", outcome.stop, outcome.iterations);
+    let steps = outcome.trace.len();
+    let exact = scaling(&world.problem(), settings, steps, outcome.iterations - steps - 1);
+    let tolerance = if format == GpuKernel::Packed { KernelFormat::Half } else { KernelFormat::Single };
+    compare(&label, &outcome, &exact, tolerance);
+}
+
+#[test]
+fn sums_with_subgroups_and_without_meet_the_tolerance() {
+    for subgroups in [true, false] {
+        let engines = EXACT.map(|format| GpuEngine::new().with_kernel(format).with_subgroups(subgroups));
+        for (engine, format) in engines.iter().zip(EXACT) {
+            let label = format!("subgroups {subgroups}");
+            check_with(engine, &label, &world(11, 301, 67, 45, 37), &settings(0.7, 0.1, 0.7), format);
+            // Costs reach 400 ε here: sums leave the range of float32.
+            let small = Settings { max_steps: 30, ..settings(0.6, 0.005, 0.8) };
+            check_with(engine, &label, &world(9, 90, 40, 33, 12), &small, format);
+            check_with(engine, &label, &world(20, 1, 1, 1, 2), &settings(0.6, 0.15, 0.7), format);
+        }
     }
 }
 

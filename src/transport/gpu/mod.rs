@@ -60,6 +60,7 @@ pub struct GpuEngine {
     adapter: Option<String>,
     kernel: Option<GpuKernel>,
     injection: Option<Injection>,
+    subgroups: Option<bool>,
     session: Mutex<Option<Session>>,
 }
 
@@ -115,6 +116,11 @@ impl GpuEngine {
         Self { injection: Some(injection), ..self }
     }
 
+    /// For tests and measurements: sums over workgroups by subgroups where the adapter has them, or not by them.
+    pub fn with_subgroups(self, subgroups: bool) -> Self {
+        Self { subgroups: Some(subgroups), ..self }
+    }
+
     fn open(&self) -> Result<Session, GpuError> {
         if self.injection == Some(Injection::NoAdapter) {
             return Err(GpuError::NoAdapter);
@@ -149,7 +155,9 @@ impl GpuEngine {
         let kernel = self.kernel.unwrap_or_else(|| GpuKernel::choose(&clouds, epsilon, settings.seed));
         let slot = if kernel == GpuKernel::Packed { packed } else { single };
         if slot.is_none() {
-            *slot = Some(Stages::compile(device, kernel == GpuKernel::Packed)?);
+            // A processor that plays an adapter has them, too, and is slower with them.
+            let subgroups = self.subgroups.unwrap_or(!device.adapter.is_software());
+            *slot = Some(Stages::compile(device, kernel == GpuKernel::Packed, subgroups)?);
         }
         let Some(stages) = slot.as_ref() else { return Err(GpuError::NoAdapter.into()) };
         let solver = Solver::new(device, stages, &clouds, kernel, settings, medians, self.injection, pacer, observer)?;

@@ -4,6 +4,9 @@ use super::layout::{ONCE_COLUMNS, ONCE_ROWS, Product, SWEEP_ROWS, Slice, Turn};
 use crate::gpu::{Binding, Device, GpuError, Stage};
 
 const SHARED: &str = include_str!("../../../shaders/transport.wgsl");
+const SLICE: &str = include_str!("../../../shaders/transport_slice.wgsl");
+const TREE: &str = include_str!("../../../shaders/transport_tree.wgsl");
+const SUBGROUP: &str = include_str!("../../../shaders/transport_subgroup.wgsl");
 const COSINE: &str = include_str!("../../../shaders/transport_cosine.wgsl");
 const SWEEP: &str = include_str!("../../../shaders/transport_sweep.wgsl");
 const ONCE: &str = include_str!("../../../shaders/transport_sweep_once.wgsl");
@@ -38,35 +41,37 @@ pub(super) struct Rows {
 }
 
 impl Stages {
-    pub(super) fn compile(device: &Device, packed: bool) -> Result<Self, GpuError> {
+    pub(super) fn compile(device: &Device, packed: bool, subgroups: bool) -> Result<Self, GpuError> {
         use Binding::{Moving, Read, Uniform, Write};
         let packed: &[(&str, f64)] = &[("PACKED", f64::from(u8::from(packed)))];
         let slice = Moving(size_of::<Slice>() as u64);
         let product = Moving(size_of::<Product>() as u64);
-        let stage = |label, source, entry, bindings: &[Binding], constants: &[(&str, f64)]| {
-            device.stage(label, &format!("{SHARED}{source}"), entry, bindings, constants)
+        let sums = if subgroups && device.adapter.has_wide_subgroups() { SUBGROUP } else { TREE };
+        let stage = |label, parts: &[&str], entry, bindings: &[Binding], constants: &[(&str, f64)]| {
+            device.stage(label, &parts.concat(), entry, bindings, constants)
         };
         let turn = Moving(size_of::<Turn>() as u64);
-        let over_rows = |entry| stage(entry, GIBBS, entry, &[Uniform, turn, Read, Write, Read, Write, Write], &[]);
+        let over_rows =
+            |entry| stage(entry, &[SHARED, sums, GIBBS], entry, &[Uniform, turn, Read, Write, Read, Write, Write], &[]);
         let sweeping = [Uniform, slice, Read, Read, Write, Read, Write, Write, Write, Read];
         Ok(Self {
             // SAFETY: rows and columns are clamped to the product's own, which `Machine` keeps within the vectors, the
             // tile and the chunk it binds; a vector's parts stay below `quads`, a multiple of 4; places in workgroup
             // memory are at most 127 · 5 + 3 of 640 and 63 · 5 + 3 of 320; every loop counts up to a fixed bound.
             cosine: unsafe {
-                let source = format!("{SHARED}{COSINE}");
+                let source = [SHARED, COSINE].concat();
                 let bindings = [Uniform, product, Read, Read, Write];
                 device.unchecked_stage("cosine", &source, "multiply", &bindings, packed)?
             },
-            sweep: stage("sweep", SWEEP, "sweep", &sweeping, packed)?,
+            sweep: stage("sweep", &[SHARED, SLICE, SWEEP], "sweep", &sweeping, packed)?,
             // SAFETY: rows are clamped to the slice's own, which `Machine` keeps within the chunk and the rows it binds;
             // octets are clamped to the columns; partial sums of `groups` workgroups fit what `Machine` makes room for;
             // places in workgroup memory follow from the thread and from rows below 64; loops count up to bounds.
             once: unsafe {
-                let source = format!("{SHARED}{ONCE}");
+                let source = [SHARED, SLICE, sums, ONCE].concat();
                 device.unchecked_stage("sweep once", &source, "sweep", &sweeping, packed)?
             },
-            fold: stage("fold", FOLD, "fold", &[Uniform, slice, Read, Write, Read], &[])?,
+            fold: stage("fold", &[SHARED, FOLD], "fold", &[Uniform, slice, Read, Write, Read], &[])?,
             rows: Rows {
                 survey: over_rows("survey")?,
                 seek: over_rows("seek")?,
@@ -76,8 +81,14 @@ impl Stages {
                 lift: over_rows("lift")?,
                 lift_close: over_rows("lift_close")?,
             },
-            columns: stage("columns", COLUMNS, "renew", &[Uniform, Read, Write, Write, Write, Read], &[])?,
-            policy: stage("policy", POLICY, "decide", &[Uniform, Read, Write, Write, Uniform], &[])?,
+            columns: stage(
+                "columns",
+                &[SHARED, sums, COLUMNS],
+                "renew",
+                &[Uniform, Read, Write, Write, Write, Read],
+                &[],
+            )?,
+            policy: stage("policy", &[SHARED, POLICY], "decide", &[Uniform, Read, Write, Write, Uniform], &[])?,
         })
     }
 

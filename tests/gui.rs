@@ -10,6 +10,7 @@ mod gui {
     mod insight;
     mod map;
     mod million;
+    mod pictures;
     mod states;
     mod survival;
 }

@@ -20,7 +20,7 @@ fn forces(row: usize) -> (f64, f64) {
 }
 
 /// True when an adapter is there; with `DIPOLE_REQUIRE_GPU=1` its absence is a failure.
-fn has_adapter() -> bool {
+pub fn has_adapter() -> bool {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     // On this platform the future is ready at once.
     let mut adapters = std::pin::pin!(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
@@ -33,11 +33,11 @@ fn has_adapter() -> bool {
     there
 }
 
-fn purified() -> Harness<'static, App> {
+pub fn purified() -> Harness<'static, App> {
     opened(Fake { rows: 5, forces, board: Arc::new(Board::default()) }, 3)
 }
 
-fn opened(fake: Fake, keep: usize) -> Harness<'static, App> {
+pub fn opened(fake: Fake, keep: usize) -> Harness<'static, App> {
     let files = |name: &str| vec![PathBuf::from(name)];
     let options = GuiOptions {
         roles: vec![(Role::Custom, files("custom")), (Role::Safe, files("safe")), (Role::Harmful, files("harmful"))],
@@ -179,7 +179,7 @@ fn on_screen(harness: &Harness<'_, App>, point: u32) -> Pos2 {
 }
 
 /// Draws along the corners with the button held.
-fn draw(harness: &mut Harness<'_, App>, corners: &[Pos2], modifiers: Modifiers) {
+pub fn draw(harness: &mut Harness<'_, App>, corners: &[Pos2], modifiers: Modifiers) {
     harness.event(egui::Event::ModifiersChanged(modifiers));
     harness.hover_at(corners[0]);
     harness.step();
@@ -276,14 +276,16 @@ fn references_have_their_colour_and_partners_and_can_be_left_out() {
     assert_eq!(warm.count(), 0, "harmful references are left out, and so are the lines to them");
 }
 
+/// Evenly over the square.
+fn dense(row: usize) -> (f64, f64) {
+    let part = |shift: u32| ((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift & 0xffff) as f64 / 65535.0;
+    (part(40) - 0.5, part(20) - 0.5)
+}
+
 #[test]
 fn many_rows_become_a_density_and_a_picture_of_the_map_is_saved() {
     if !has_adapter() {
         return;
-    }
-    fn dense(row: usize) -> (f64, f64) {
-        let part = |shift: u32| ((row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift & 0xffff) as f64 / 65535.0;
-        (part(40) - 0.5, part(20) - 0.5)
     }
     let mut harness = opened(Fake { rows: 120_000, forces: dense, board: Arc::new(Board::default()) }, 60_000);
     let map = harness.get_by_label("Map of pull and push").rect();

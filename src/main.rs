@@ -6,5 +6,17 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    spare_device_layer();
     dipole::commands::run(std::env::args_os())
+}
+
+/// Without a session, Mesa's layer that orders Vulkan devices for a desktop finds no compositor and tells so on the
+/// terminal at every look at the adapters. Dipole orders them itself.
+#[cfg(target_os = "linux")]
+fn spare_device_layer() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() && std::env::var_os("NODEVICE_SELECT").is_none() {
+        // SAFETY: no other thread runs yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
 }

@@ -181,6 +181,26 @@ pub fn empty_record() -> Record {
     Record { verdicts: Verdicts::default(), decisions: Arc::default(), head: None, can_undo: false, can_redo: false }
 }
 
+/// What a result no longer fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    Removed,
+    Custom,
+    Reference,
+    Settings,
+}
+
+impl Changed {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Removed => "The custom file was removed.",
+            Self::Custom => "The custom file changed since this result.",
+            Self::Reference => "A reference changed since this result.",
+            Self::Settings => "The settings changed since this result.",
+        }
+    }
+}
+
 /// True where both plans learn alike; λ and ε do not count where canaries find them.
 fn same_solver(now: &Plan, then: &Plan) -> bool {
     let mut settings = now.settings.clone();
@@ -268,19 +288,24 @@ impl Session {
 
     /// What has changed since the last run, in words; `None` when its result stands.
     pub fn stale(&self, run: &RunSettings, threads: usize) -> Option<&'static str> {
+        self.changed(run, threads).map(Changed::words)
+    }
+
+    /// What has changed since the last run.
+    pub fn changed(&self, run: &RunSettings, threads: usize) -> Option<Changed> {
         let solved = self.solved.as_ref()?;
-        let Some(now) = self.plan(run, threads) else { return Some("The custom file was removed.") };
+        let Some(now) = self.plan(run, threads) else { return Some(Changed::Removed) };
         let then = &solved.plan;
         if now.custom != then.custom || now.mapping != then.mapping {
-            Some("The custom file changed since this result.")
+            Some(Changed::Custom)
         } else if now.safe != then.safe || now.harmful != then.harmful {
-            Some("A reference changed since this result.")
+            Some(Changed::Reference)
         } else if now.encoder != then.encoder
             || now.views != then.views
             || now.calibration != then.calibration
             || !same_solver(&now, then)
         {
-            Some("The settings changed since this result.")
+            Some(Changed::Settings)
         } else {
             None
         }

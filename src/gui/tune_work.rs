@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::app::{App, Found};
 use super::backend::ExportRequest;
 use super::roles::name_of;
+use super::session::Changed;
 use super::state::Step;
 use super::tune::{Begun, Live, Merging, RowsFrom, Shown, TuneAction, TuneState, failure};
 use super::{pick, words};
@@ -110,8 +111,8 @@ impl App {
         if self.session.counts.kept == 0 {
             return Err("No row is kept.".to_owned());
         }
-        match self.session.stale(&self.state.run, self.options.threads) {
-            Some(what) if what.contains("custom") => Err(format!("{what} Purify again.")),
+        match self.session.changed(&self.state.run, self.options.threads) {
+            Some(what @ (Changed::Removed | Changed::Custom)) => Err(format!("{} Purify again.", what.words())),
             _ => Ok(()),
         }
     }

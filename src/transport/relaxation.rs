@@ -10,7 +10,7 @@
 /// Plain sweeps before a rate is believed.
 const FIRST: usize = 3;
 /// ω after the plain sweeps at most: their rate often tells of a start that is not linear yet.
-const LARGEST_FIRST: f64 = 1.8;
+const LARGEST_FIRST: f64 = 1.7;
 /// Fewest sweeps over which the rate of a relaxed iteration is measured; the nearer ω is to 2, the longer errors swing.
 const WINDOW: usize = 4;
 /// Sweeps that a new ω disturbs.
@@ -18,11 +18,11 @@ const SKIPPED: usize = 2;
 /// σ² is not believed beyond this: ω* = 1.96.
 const LARGEST_CONTRACTION: f64 = 0.9995;
 /// How far ω moves towards the best factor that a window tells.
-const STEP: f64 = 0.6;
+const STEP: f64 = 0.8;
 /// Rates below ω - 1 plus this share of 2 - ω are taken for those of an ω at or above the best.
 const MARGIN: f64 = 0.1;
 /// What such a window leaves of ω - 1.
-const EASED: f64 = 0.97;
+const EASED: f64 = 0.96;
 /// What a lowered dual value takes from ω - 1.
 const RETREAT: f64 = 0.7;
 /// Falls of the dual value below this multiple of ε are rounding.

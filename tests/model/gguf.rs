@@ -307,6 +307,35 @@ fn a_file_alone_brings_tokenizer_and_template() {
 }
 
 #[test]
+fn a_token_of_the_users_own_is_never_cut_and_stays_in_the_text() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("chat.gguf");
+    let mut made = Made::of(&chat_model(), GgmlDType::F32).with_tokenizer(&chat_model());
+    let arrays =
+        |made: &Made, name: &str| match &made.metadata.iter().find(|(known, _)| known == name).expect("there").1 {
+            Value::Array(values) => values.clone(),
+            other => panic!("{other:?}"),
+        };
+    // The last common token gets a text that its letters would never be merged to.
+    let (mut tokens, mut kinds) = (arrays(&made, "tokenizer.ggml.tokens"), arrays(&made, "tokenizer.ggml.token_type"));
+    let place = kinds.iter().rposition(|kind| matches!(kind, Value::I32(1))).expect("a common token");
+    let Value::String(merged) = tokens[place].clone() else { panic!("a text") };
+    let mut merges = arrays(&made, "tokenizer.ggml.merges");
+    merges.retain(|merge| !matches!(merge, Value::String(pair) if pair.replace(' ', "") == merged));
+    (tokens[place], kinds[place]) = (Value::String("<think>".to_owned()), Value::I32(4));
+    made.set("tokenizer.ggml.tokens", Value::Array(tokens));
+    made.set("tokenizer.ggml.token_type", Value::Array(kinds));
+    made.set("tokenizer.ggml.merges", Value::Array(merges));
+    made.write(&path);
+    let decoder = open(&path);
+    let tokenizer = ChatTokenizer::open(&path, decoder.spec()).expect("the file's tokenizer");
+    let prompt = tokenizer.prompt(&[Message::new(Speaker::User, "How <think>to cook")]).expect("a prompt");
+    assert!(prompt.contains(&(place as u32)), "{prompt:?}");
+    let text = tokenizer.decode(&prompt);
+    assert!(text.contains("How <think>to cook"), "{text}");
+}
+
+#[test]
 fn what_is_not_known_or_not_there_is_named() {
     let home = tempfile::tempdir().expect("a folder");
     let path = home.path().join("model.gguf");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
-use tokenizers::Tokenizer;
+use tokenizers::{AddedToken, Tokenizer};
 
 use super::Gguf;
 use crate::model::ModelError;
@@ -16,6 +16,9 @@ const PREFIX: &str = "tokenizer.ggml.";
 /// Ways of splitting words that are known; llama.cpp's name, and candle's.
 const SPLITS: [(&str, &str); 5] =
     [("qwen2", "qwen2"), ("llama-bpe", "llama3"), ("llama3", "llama3"), ("smaug-bpe", "smaug-bpe"), ("gpt-2", "gpt-2")];
+/// llama.cpp's kinds of tokens.
+const NORMAL: i32 = 1;
+const USER_DEFINED: i32 = 4;
 /// Share of a tokenizer's texts that may differ from the file's: padding and renamed tokens.
 const MOST_OTHERS: f64 = 0.01;
 
@@ -52,7 +55,34 @@ impl Vocabulary {
                 self.set("add_bos_token", Value::Bool(true));
             }
         }
-        Tokenizer::from_gguf(&self.content).map_err(|error| format!("its tokenizer cannot be made: {error}"))
+        let cannot = |error: &dyn std::fmt::Display| format!("its tokenizer cannot be made: {error}");
+        let own = self.take_user_defined();
+        let mut tokenizer = Tokenizer::from_gguf(&self.content).map_err(|error| cannot(&error))?;
+        let own = own.into_iter().map(|text| AddedToken::from(text, false).normalized(false));
+        tokenizer.add_tokens(own).map_err(|error| cannot(&error))?;
+        Ok(tokenizer)
+    }
+
+    /// The tokens that are never cut and still belong to the text (`<think>`); to candle they become common ones, which
+    /// would take them for special and leave them out of answers.
+    fn take_user_defined(&mut self) -> Vec<String> {
+        let tokens = self.tokens().cloned().unwrap_or_default();
+        let Some(Value::Array(kinds)) = self.content.metadata.get_mut(&format!("{PREFIX}token_type")) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (kind, token) in kinds.iter_mut().zip(tokens) {
+            let is_own = match kind {
+                Value::I32(kind) => *kind == USER_DEFINED,
+                Value::U32(kind) => *kind == USER_DEFINED as u32,
+                _ => false,
+            };
+            if let (true, Value::String(text)) = (is_own, token) {
+                *kind = Value::I32(NORMAL);
+                found.push(text);
+            }
+        }
+        found
     }
 
     /// Whether a tokenizer from elsewhere gives the numbers that the file means.

@@ -172,7 +172,8 @@ impl Arithmetic for Integer {
     /// Two 16-bit integers.
     type Word = i32;
     const DIMENSIONS: usize = 2;
-    const CHUNK: usize = 32;
+    /// Short enough that the largest scale is that of an entry and seldom that of a chunk's sum.
+    const CHUNK: usize = 24;
 
     #[inline(always)]
     fn pack<'a>(self, row: &[f32], words: impl Iterator<Item = &'a mut i32>) {

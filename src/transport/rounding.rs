@@ -15,7 +15,7 @@ use super::simd::{self, Exponent, Level};
 
 /// Sampled rows at most and at least; one in so many of small sets.
 const SAMPLE: usize = 192;
-const SMALLEST_SAMPLE: usize = 64;
+const SMALLEST_SAMPLE: usize = 128;
 const ONE_IN: usize = 40;
 /// Rows of one product.
 const STRIP: usize = 24;

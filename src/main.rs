@@ -15,7 +15,9 @@ fn main() -> ExitCode {
 /// terminal at every look at the adapters. Dipole orders them itself.
 #[cfg(target_os = "linux")]
 fn spare_device_layer() {
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() && std::env::var_os("NODEVICE_SELECT").is_none() {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    // The last two are the layer's own ways to choose a device.
+    if !["XDG_RUNTIME_DIR", "NODEVICE_SELECT", "DRI_PRIME", "MESA_VK_DEVICE_SELECT"].into_iter().any(is_set) {
         // SAFETY: no other thread runs yet.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }

@@ -83,9 +83,9 @@ impl Adapter {
             && self.limits.max_storage_buffers_per_shader_stage >= least.max_storage_buffers_per_shader_stage
     }
 
-    /// It has subgroups, and none of fewer than 8 threads.
+    /// It has subgroups, and none of fewer than 4 threads.
     pub fn has_wide_subgroups(&self) -> bool {
-        self.subgroup_sizes[0] >= 8 && self.features.iter().any(|feature| feature == "subgroups")
+        self.subgroup_sizes[0] >= 4 && self.features.iter().any(|feature| feature == "subgroups")
     }
 
     /// Nothing but the processor computes here.

@@ -34,6 +34,9 @@ const ABSORB_HALF: f64 = 30.0;
 const ABSORB_HALF_TOGETHER: f64 = Half::FLOOR - 16.0;
 /// With potentials in the offsets entries are densities, which reach the number of reference rows.
 const DENSITY_BITS: f32 = 17.0;
+/// Entries of a new kernel above e^this are too large; those of 16 bits end below 2.
+const HIGHEST: f32 = 20.0;
+const HIGHEST_HALF: f32 = 0.5;
 const UNREACHABLE: f32 = -1e30;
 
 /// What one sweep gives besides the row arrays.
@@ -161,10 +164,11 @@ impl<'a> Kernel<'a> {
             format,
             fast,
         };
-        kernel.column_offsets = offsets::guessed(clouds, epsilon, kernel.level);
+        kernel.column_offsets = offsets::guessed(clouds, epsilon, kernel.level, progress)?;
         kernel.set_lift();
         let reach = kernel.compute(true, progress)?;
-        if let Some(better) = offsets::better(clouds, epsilon, &reach, &kernel.column_offsets) {
+        let highest = if format == KernelFormat::Half { HIGHEST_HALF } else { HIGHEST };
+        if let Some(better) = offsets::better(clouds, epsilon, &reach, &kernel.column_offsets, highest) {
             kernel.column_offsets = better;
             kernel.set_lift();
             kernel.stale = true;
@@ -209,10 +213,12 @@ impl<'a> Kernel<'a> {
     fn compute(&mut self, first: bool, progress: &dyn Progress) -> Result<Vec<f32>, TransportError> {
         let n = self.clouds.rows as u64;
         let done = AtomicU64::new(0);
-        let Self { clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, fast, .. } = self;
+        let Self {
+            clouds, level, epsilon, row_offsets, lift, tasks, scratch, strip_rows, task_rows, fast, format, ..
+        } = self;
         let (clouds, level, epsilon, lift) = (*clouds, *level, *epsilon, &*lift);
         let (strip_rows, task_rows) = (*strip_rows, *task_rows);
-        let fast = *fast;
+        let (fast, half) = (*fast, *format == KernelFormat::Half);
         let reaches: Vec<Vec<[f32; LANES]>> = tasks
             .par_iter_mut()
             .zip(split_blocks(row_offsets, task_rows))
@@ -226,7 +232,8 @@ impl<'a> Kernel<'a> {
                     Tile::Half(tile) => tile.resize(entries, Half::EMPTY),
                     Tile::Recomputed => {}
                 }
-                for from in (0..task.rows).step_by(strip_rows) {
+                let needed = first || !matches!(task.tile, Tile::Recomputed);
+                for from in (0..if needed { task.rows } else { 0 }).step_by(strip_rows) {
                     progress.check()?;
                     let rows = strip_rows.min(task.rows - from);
                     let Scratch { strip, .. } = &mut buffers;
@@ -245,6 +252,12 @@ impl<'a> Kernel<'a> {
                                 // As rounded in the offset, so that both uses agree.
                                 let nearest = 1.0 - offsets[b][from + r];
                                 simd::raise(level, row, nearest, &mut reach[block.start..][..block.groups]);
+                            } else if half {
+                                // A row of little weight may have densities that 16 bits do not reach.
+                                let rate = rate(epsilon[b]);
+                                let lift = &lift[block.start..][..block.groups];
+                                let top = simd::highest(level, row, rate, lift) - (1.0 - offsets[b][from + r]) * rate;
+                                offsets[b][from + r] -= (top - HIGHEST_HALF).max(0.0) / rate;
                             }
                         }
                     }
@@ -414,7 +427,7 @@ impl<'a> Kernel<'a> {
 
     fn out_of_range(&self, columns: &[Vec<f64>; BLOCKS]) -> bool {
         let (each, together) = match self.format {
-            KernelFormat::Half => (ABSORB_HALF, ABSORB_HALF_TOGETHER),
+            KernelFormat::Half => (ABSORB_HALF, ABSORB_HALF_TOGETHER - f64::from(self.top) * std::f64::consts::LN_2),
             KernelFormat::Single | KernelFormat::Recomputed => (ABSORB, ABSORB_TOGETHER),
         };
         self.clouds.blocks.iter().enumerate().any(|(b, block)| {

@@ -12,13 +12,12 @@ use super::cost::Clouds;
 use super::entries::LANES;
 use super::kernel::PerBlock;
 use super::simd::{self, Level};
+use crate::jobs::{Cancelled, Progress};
 
 /// Reaches beyond this, in units of ε, get an offset.
 const FAR: f32 = 20.0;
 /// How much nearer than its nearest sampled row a column may come, in units of ε.
 const MARGIN: f32 = 10.0;
-/// Entries above e^this, as a guess that went too far makes them, cannot be held in 16 bits.
-const HIGHEST: f32 = 0.5;
 /// Sampled rows at first; where they leave a column far, one row in so many.
 const SAMPLE: usize = 128;
 const ONE_IN: usize = 8;
@@ -28,14 +27,19 @@ const STRIP: usize = 48;
 /// Offsets from evenly spaced rows, one a padded column, in the unit of the cost; 0 for columns that are near.
 ///
 /// Call inside the thread pool that shall do the work.
-pub(super) fn guessed(clouds: &Clouds<'_>, epsilon: PerBlock, level: Level) -> Vec<f32> {
+pub(super) fn guessed(
+    clouds: &Clouds<'_>,
+    epsilon: PerBlock,
+    level: Level,
+    progress: &dyn Progress,
+) -> Result<Vec<f32>, Cancelled> {
     let n = clouds.rows;
     let mut offsets = vec![0.0; clouds.groups * LANES];
     if n < SAMPLE * ONE_IN {
-        return offsets;
+        return Ok(offsets);
     }
     for step in [n / SAMPLE, ONE_IN] {
-        let reach = reaches(clouds, &(0..n).step_by(step).collect::<Vec<_>>(), level);
+        let reach = reaches(clouds, &(0..n).step_by(step).collect::<Vec<_>>(), level, progress)?;
         for (b, block) in clouds.blocks.iter().enumerate() {
             let part = block.start * LANES..block.start * LANES + block.rows;
             let margin = MARGIN * epsilon[b] as f32;
@@ -43,19 +47,20 @@ pub(super) fn guessed(clouds: &Clouds<'_>, epsilon: PerBlock, level: Level) -> V
                 *offset = (-reach - margin).max(0.0);
             }
         }
-        if better(clouds, epsilon, &reach, &vec![0.0; reach.len()]).is_none() {
+        if better(clouds, epsilon, &reach, &vec![0.0; reach.len()], f32::INFINITY).is_none() {
             // Rows that were not sampled only come nearer.
-            return vec![0.0; offsets.len()];
+            return Ok(vec![0.0; offsets.len()]);
         }
     }
-    offsets
+    Ok(offsets)
 }
 
 /// The reach of every padded column over some rows.
-fn reaches(clouds: &Clouds<'_>, rows: &[usize], level: Level) -> Vec<f32> {
+fn reaches(clouds: &Clouds<'_>, rows: &[usize], level: Level, progress: &dyn Progress) -> Result<Vec<f32>, Cancelled> {
     let nowhere = || vec![f32::NEG_INFINITY; clouds.groups * LANES];
     rows.par_chunks(STRIP)
-        .fold(nowhere, |mut reach, rows| {
+        .try_fold(nowhere, |mut reach, rows| {
+            progress.check()?;
             let mut strip = vec![[0.0; LANES]; rows.len() * clouds.groups];
             clouds.fast_cosines_of(rows, &mut strip);
             for row in strip.chunks_exact(clouds.groups) {
@@ -66,23 +71,30 @@ fn reaches(clouds: &Clouds<'_>, rows: &[usize], level: Level) -> Vec<f32> {
                     simd::raise(level, &row[part.clone()], nearest, &mut reach[part]);
                 }
             }
-            reach
+            Ok(reach)
         })
-        .reduce(nowhere, |mut a, b| {
+        .try_reduce(nowhere, |mut a, b| {
             for (a, b) in a.iter_mut().zip(b) {
                 *a = a.max(b);
             }
-            a
+            Ok(a)
         })
 }
 
-/// Column minima of the cost less its row minima, where these offsets leave a column too far or bring it too near.
-pub(super) fn better(clouds: &Clouds<'_>, epsilon: PerBlock, reach: &[f32], offsets: &[f32]) -> Option<Vec<f32>> {
+/// Column minima of the cost less its row minima, where these offsets leave a column too far or make one of its entries
+/// larger than e^highest.
+pub(super) fn better(
+    clouds: &Clouds<'_>,
+    epsilon: PerBlock,
+    reach: &[f32],
+    offsets: &[f32],
+    highest: f32,
+) -> Option<Vec<f32>> {
     let fits = clouds.blocks.iter().zip(epsilon).all(|(block, epsilon)| {
         let part = block.start * LANES..block.start * LANES + block.rows;
         let columns = reach[part.clone()].iter().zip(&offsets[part]);
         let epsilon = epsilon as f32;
-        columns.into_iter().all(|(reach, offset)| (-FAR * epsilon..=HIGHEST * epsilon).contains(&(reach + offset)))
+        columns.into_iter().all(|(reach, offset)| (-FAR * epsilon..=highest * epsilon).contains(&(reach + offset)))
     });
     (!fits).then(|| reach.iter().map(|reach| -reach.min(0.0)).collect())
 }
@@ -94,8 +106,10 @@ mod tests {
 
     use super::super::Points;
     use super::*;
+    use crate::jobs::Silent;
 
     const DIM: usize = 8;
+    const HIGHEST: f32 = 0.5;
 
     /// Rows around the first axis, and one where `lonely` says so; columns around the first axis, and one at the second.
     fn reach(lonely: Option<usize>) -> (Vec<f32>, Vec<f32>) {
@@ -114,13 +128,14 @@ mod tests {
                 .expect("builds")
                 .packed();
         let epsilon = [0.02, 0.0];
-        let guess = guessed(&clouds, epsilon, Level::detect());
-        let whole = reaches(&clouds, &(0..n).collect::<Vec<_>>(), Level::detect());
-        let end = better(&clouds, epsilon, &whole, &guess).unwrap_or_else(|| guess.clone());
+        let level = Level::detect();
+        let guess = guessed(&clouds, epsilon, level, &Silent).expect("not cancelled");
+        let whole = reaches(&clouds, &(0..n).collect::<Vec<_>>(), level, &Silent).expect("not cancelled");
+        let end = better(&clouds, epsilon, &whole, &guess, HIGHEST).unwrap_or_else(|| guess.clone());
         for (reach, offset) in whole.iter().zip(&end).take(40) {
             assert!((-FAR * 0.02..=HIGHEST * 0.02).contains(&(reach + offset)), "{reach} + {offset}");
         }
-        assert!(better(&clouds, epsilon, &whole, &end).is_none());
+        assert!(better(&clouds, epsilon, &whole, &end, HIGHEST).is_none());
         (guess, end)
     }
 

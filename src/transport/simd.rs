@@ -243,6 +243,19 @@ fn largest_body<const FMA: bool>(cosines: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a })
 }
 
+/// The largest of cosine_j · rate + lift_j.
+#[inline(always)]
+fn highest_body<const FMA: bool>(cosines: &[[f32; LANES]], rate: f32, lift: &[[f32; LANES]]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for (cosines, lift) in cosines.iter().zip(lift) {
+        for k in 0..LANES {
+            let value = multiply_add::<FMA>(cosines[k], rate, lift[k]);
+            lanes[k] = if value > lanes[k] { value } else { lanes[k] };
+        }
+    }
+    lanes.iter().fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a })
+}
+
 /// reach_j = max(reach_j, cosine_j - row): the negative column minimum of the cost less its row minimum.
 #[inline(always)]
 fn raise_body<const FMA: bool>(cosines: &[[f32; LANES]], row: f32, reach: &mut [[f32; LANES]]) {
@@ -297,6 +310,9 @@ multiversion!(
 multiversion!(
     /// The largest of the values.
     largest, largest_body, [], (cosines: &[f32]) -> f32);
+multiversion!(
+    /// The largest of cosine_j · rate + lift_j: the exponent of a row's largest entry, less what belongs to the row.
+    highest, highest_body, [], (cosines: &[[f32; LANES]], rate: f32, lift: &[[f32; LANES]]) -> f32);
 multiversion!(
     /// reach_j = max(reach_j, cosine_j - row).
     raise, raise_body, [], (cosines: &[[f32; LANES]], row: f32, reach: &mut [[f32; LANES]]));

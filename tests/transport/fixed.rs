@@ -1,7 +1,9 @@
 //! Transport at fixed weights: against the float64 oracle, plain and over-relaxed, in every format.
 
 use dipole::jobs::Silent;
-use dipole::transport::{Coupling, CpuEngine, Engine, KernelFormat, SinkhornSettings, Stop, TransportError, sinkhorn};
+use dipole::transport::{
+    Coupling, CpuEngine, Engine, KernelFormat, Points, SinkhornSettings, Stop, TransportError, sinkhorn,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -64,6 +66,40 @@ fn potentials_and_marginals_meet_the_oracle_in_every_format() {
                 assert!((found.cost - exact.dual(&log_weights)).abs() <= 1e-5, "{label}: {}", found.cost);
                 let error = marginal_errors(&reference, &weights, &found);
                 assert!(error <= if format == KernelFormat::Half { 6e-4 } else { 3e-5 }, "{label}: {error:e}");
+            }
+        }
+    }
+}
+
+/// Its column's mass comes from it alone, so that its density is as large as its weight is small.
+#[test]
+fn a_row_of_hardly_any_weight_gets_its_potential_in_every_format() {
+    let (n, m) = (1000, 40);
+    let along = |axis: bool| if axis { [0.0f32, 1.0] } else { [1.0, 0.0] };
+    let x: Vec<f32> = (0..n).flat_map(|row| along(row + 1 == n)).collect();
+    let y: Vec<f32> = (0..m).flat_map(|column| along(column + 1 == m)).collect();
+    let points = |data| Points::new(data, data.len() / 2, 2).expect("fits");
+    for (lonely, epsilon) in [(1e-9, 0.02), (1e-5, 0.012), (1e-12, 0.05)] {
+        let mut weights = vec![1.0; n];
+        weights[n - 1] = lonely * n as f64;
+        let total: f64 = weights.iter().sum();
+        let weights: Vec<f64> = weights.iter().map(|w| w / total).collect();
+        let mut reference = Reference::new(points(&x), points(&y), 1.0);
+        reference.epsilon = epsilon;
+        for format in [KernelFormat::Single, KernelFormat::Half, KernelFormat::Recomputed] {
+            let settings = SinkhornSettings {
+                epsilon,
+                tolerance: 1e-6,
+                max_sweeps: 40,
+                format: Some(format),
+                ..SinkhornSettings::default()
+            };
+            let found = sinkhorn(points(&x), points(&y), Some(&weights), &settings, &Silent).expect("solves");
+            for (row, (costs, f)) in reference.costs.iter().zip(&found.row_potential).enumerate() {
+                let entries =
+                    costs.iter().zip(&found.column_potential).map(|(cost, g)| ((f + g - cost) / epsilon).exp());
+                let sum = entries.sum::<f64>() / m as f64;
+                assert!((sum - 1.0).abs() < 3e-3, "weight {lonely:e}, epsilon {epsilon}, {format:?}, row {row}: {sum}");
             }
         }
     }

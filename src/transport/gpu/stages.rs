@@ -66,7 +66,8 @@ impl Stages {
             sweep: stage("sweep", &[SHARED, SLICE, SWEEP], "sweep", &sweeping, packed)?,
             // SAFETY: rows are clamped to the slice's own, which `Machine` keeps within the chunk and the rows it binds;
             // octets are clamped to the columns; partial sums of `groups` workgroups fit what `Machine` makes room for;
-            // places in workgroup memory follow from the thread and from rows below 64; loops count up to bounds.
+            // places in workgroup memory follow from the thread and from rows below 64, and the place of a
+            // subgroup, which the driver numbers, is checked by the stage; loops count up to bounds.
             once: unsafe {
                 let source = [SHARED, SLICE, sums, ONCE].concat();
                 device.unchecked_stage("sweep once", &source, "sweep", &sweeping, packed)?

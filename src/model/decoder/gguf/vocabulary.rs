@@ -25,13 +25,15 @@ const MOST_OTHERS: f64 = 0.01;
 /// What a GGUF file says of texts.
 pub(crate) struct Vocabulary {
     content: Content,
+    /// Tokens of the user's own that were taken out of the metadata.
+    own: Vec<String>,
 }
 
 impl Vocabulary {
     /// # Errors
     /// As [`Gguf::open`].
     pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
-        Ok(Self { content: Gguf::open(path)?.content })
+        Ok(Self { content: Gguf::open(path)?.content, own: Vec::new() })
     }
 
     /// The tokenizer that the metadata describe.
@@ -56,9 +58,10 @@ impl Vocabulary {
             }
         }
         let cannot = |error: &dyn std::fmt::Display| format!("its tokenizer cannot be made: {error}");
-        let own = self.take_user_defined();
+        let found = self.take_user_defined();
+        self.own.extend(found);
         let mut tokenizer = Tokenizer::from_gguf(&self.content).map_err(|error| cannot(&error))?;
-        let own = own.into_iter().map(|text| AddedToken::from(text, false).normalized(false));
+        let own = self.own.iter().cloned().map(|text| AddedToken::from(text, false).normalized(false));
         tokenizer.add_tokens(own).map_err(|error| cannot(&error))?;
         Ok(tokenizer)
     }

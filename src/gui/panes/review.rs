@@ -169,7 +169,10 @@ impl ReviewPane {
             self.draft.clone_from(&filter.text);
             self.sent.clone_from(&filter.text);
         }
-        let width = (ui.available_width() - 180.0).clamp(120.0, 320.0);
+        // The buttons behind stay in this line, with the one that clears it, whether it is there yet or not.
+        let (buttons, least) = (190.0, 120.0);
+        let here = ui.available_size_before_wrap().x - buttons;
+        let width = if here >= least { here } else { ui.available_width() - buttons }.clamp(least, 320.0);
         let id = Id::unique("search of row texts");
         let response = ui.add(
             TextEdit::singleline(&mut self.draft)

@@ -22,42 +22,46 @@ const MOST: u32 = 64u;
 var<workgroup> parts: array<Pair, MOST>;
 var<workgroup> whole: Pair;
 
+fn joined(a: Pair, b: Pair, extreme: bool) -> Pair {
+    if extreme {
+        return Pair(max(a.low, b.low), max(a.high, b.high));
+    }
+    return Pair(a.low + b.low, a.high + b.high);
+}
+
+fn reduced(value: Pair, at: Thread, extreme: bool) -> Pair {
+    var part: Pair;
+    if extreme {
+        part = Pair(subgroupMax(value.low), subgroupMax(value.high));
+    } else {
+        part = Pair(subgroupAdd(value.low), subgroupAdd(value.high));
+    }
+    if at.lane == 0u && at.subgroup < MOST {
+        parts[at.subgroup] = part;
+    }
+    workgroupBarrier();
+    if at.index == 0u {
+        var held = parts[0];
+        for (var k = 1u; k < min(at.subgroups, MOST); k++) {
+            held = joined(held, parts[k], extreme);
+        }
+        whole = held;
+    }
+    return workgroupUniformLoad(&whole);
+}
+
 fn sum4(value: vec4<f32>, at: Thread) -> vec4<f32> {
-    return sum_pair(Pair(value, vec4<f32>()), at).low;
+    return reduced(Pair(value, vec4<f32>()), at, false).low;
 }
 
 fn max4(value: vec4<f32>, at: Thread) -> vec4<f32> {
-    return max_pair(Pair(value, vec4<f32>()), at).low;
+    return reduced(Pair(value, vec4<f32>()), at, true).low;
 }
 
 fn sum_pair(value: Pair, at: Thread) -> Pair {
-    let part = Pair(subgroupAdd(value.low), subgroupAdd(value.high));
-    if at.lane == 0u && at.subgroup < MOST {
-        parts[at.subgroup] = part;
-    }
-    workgroupBarrier();
-    if at.index == 0u {
-        var held = parts[0];
-        for (var k = 1u; k < min(at.subgroups, MOST); k++) {
-            held = Pair(held.low + parts[k].low, held.high + parts[k].high);
-        }
-        whole = held;
-    }
-    return workgroupUniformLoad(&whole);
+    return reduced(value, at, false);
 }
 
 fn max_pair(value: Pair, at: Thread) -> Pair {
-    let part = Pair(subgroupMax(value.low), subgroupMax(value.high));
-    if at.lane == 0u && at.subgroup < MOST {
-        parts[at.subgroup] = part;
-    }
-    workgroupBarrier();
-    if at.index == 0u {
-        var held = parts[0];
-        for (var k = 1u; k < min(at.subgroups, MOST); k++) {
-            held = Pair(max(held.low, parts[k].low), max(held.high, parts[k].high));
-        }
-        whole = held;
-    }
-    return workgroupUniformLoad(&whole);
+    return reduced(value, at, true);
 }

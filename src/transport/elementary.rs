@@ -2,7 +2,7 @@
 //!
 //! Purpose: a sweep takes them once a row and once a column, one at a time as long as half of its products with a small
 //! kernel. Range reduction and polynomials as in any library of such functions (Muller, Elementary Functions, 2016,
-//! chapters 6 and 11), in plain Rust that the compiler vectorises; relative error below 4e-16 · 4 (tested against the
+//! chapters 6 and 11), in plain Rust that the compiler vectorises; relative error below 1.6e-15 (tested against the
 //! standard library, which is the oracle). Constraint: infinities, NaN and zero give what the standard library gives;
 //! results below the smallest normal number become 0.
 

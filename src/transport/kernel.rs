@@ -32,9 +32,11 @@ const ABSORB_TOGETHER: f64 = 60.0;
 /// entries that are kept times 2⁻⁶⁴ within f32.
 const ABSORB_HALF: f64 = 30.0;
 const ABSORB_HALF_TOGETHER: f64 = Half::FLOOR - 16.0;
-/// With potentials in the offsets entries are densities, which reach the number of reference rows.
+/// With potentials in the offsets entries are densities, which reach the number of reference rows; those of rows of hardly
+/// any weight reach more, and such rows keep a lower offset.
 const DENSITY_BITS: f32 = 17.0;
-/// Entries of a new kernel above e^this are too large; those of 16 bits end below 2.
+/// Entries of a new kernel above e^this are too large; those of 16 bits end below 2, and of their rows not even 2^this is
+/// exceeded.
 const HIGHEST: f32 = 20.0;
 const HIGHEST_HALF: f32 = 0.5;
 const UNREACHABLE: f32 = -1e30;

@@ -155,7 +155,7 @@ impl GpuEngine {
         let kernel = self.kernel.unwrap_or_else(|| GpuKernel::choose(&clouds, epsilon, settings.seed));
         let slot = if kernel == GpuKernel::Packed { packed } else { single };
         if slot.is_none() {
-            // A processor that plays an adapter has them, too, and is slower with them.
+            // On a processor that plays an adapter the order of additions stays that of the tree.
             let subgroups = self.subgroups.unwrap_or(!device.adapter.is_software());
             *slot = Some(Stages::compile(device, kernel == GpuKernel::Packed, subgroups)?);
         }
